@@ -1,0 +1,429 @@
+import { type Binaries, build } from "./build.ts";
+import { freePort, makeVeth } from "./network.ts";
+import { Authority, type KeyPair, type Subject, tokenKeys } from "./pki.ts";
+import { Processes, until } from "./processes.ts";
+
+/** Options of {@linkcode startCluster}. */
+export interface ClusterOptions {
+  /** Kubernetes release; by default the chosen one (versions.ts). */
+  release?: string;
+  /** Admission plugins besides the default ones and NodeRestriction, for example `AlwaysPullImages`. */
+  admissionPlugins?: string[];
+  /** More flags for kube-apiserver. */
+  apiServerFlags?: string[];
+  /** Writes each request to the API server as a JSON line; read them with `cluster.audit()`. */
+  audit?: boolean;
+  /** Controllers that run in kube-controller-manager, besides {@linkcode CONTROLLERS}. */
+  controllers?: string[];
+  /** Gets lines of progress during a cold build; by default they go to stderr. */
+  log?: (line: string) => void;
+}
+
+/** Whom to act as, by impersonation: a user and, besides `system:authenticated`, the groups. */
+export interface Identity {
+  /** User name. */
+  as?: string;
+  /** Groups of that user. */
+  asGroups?: string[];
+}
+
+/** Options of {@linkcode Cluster.kubectl}. */
+export interface KubectlOptions extends Identity {
+  /** Text for its stdin. */
+  stdin?: string;
+  /** Kubeconfig; by default the cluster administrator's. */
+  kubeconfig?: string;
+}
+
+/** What a command ended with. */
+export interface Output {
+  /** Exit code. */
+  code: number;
+  /** Standard output. */
+  stdout: string;
+  /** Standard error. */
+  stderr: string;
+}
+
+/** Options of {@linkcode Cluster.request}. */
+export interface RequestOptions extends Identity {
+  /** By default POST with a body and GET without. */
+  method?: string;
+  /** Sent as JSON. */
+  body?: unknown;
+  /** By default `application/json`. */
+  contentType?: string;
+  /** Ends the request early. */
+  signal?: AbortSignal;
+}
+
+/** The controllers that make Namespaces, ServiceAccounts, owner references, Deployments and Services work. No Pod is ever scheduled. */
+export const CONTROLLERS = [
+  "serviceaccount-controller",
+  "serviceaccount-token-controller",
+  "root-ca-certificate-publisher-controller",
+  "namespace-controller",
+  "garbage-collector-controller",
+  "deployment-controller",
+  "replicaset-controller",
+  "endpointslice-controller",
+];
+
+const ADMIN: Subject = { name: "kubernetes-admin", groups: ["system:masters"] };
+const SERVER_NAMES = [
+  "localhost",
+  "kubernetes",
+  "kubernetes.default",
+  "kubernetes.default.svc",
+  "127.0.0.1",
+  "10.96.0.1",
+];
+const READY_MS = 60_000;
+
+/** A real Kubernetes control plane on 127.0.0.1: etcd, kube-apiserver and kube-controller-manager; no node. */
+export class Cluster implements AsyncDisposable {
+  /** URL of the API server. */
+  readonly server: string;
+  /** An address of this machine that is not loopback, for webhooks under test. */
+  readonly webhookAddress: string;
+  /** The programs it runs. */
+  readonly binaries: Binaries;
+  /** The cluster's processes and folder; others may be started beside them. */
+  readonly processes: Processes;
+  /** Folder with the logs of all processes. */
+  readonly logs: string;
+  readonly #authority: Authority;
+  readonly #http: Deno.HttpClient;
+  readonly #commands: Record<"etcd" | "apiserver" | "controllers", string[]>;
+  readonly #kubeconfigs = new Map<string, Promise<string>>();
+
+  /** Use {@linkcode startCluster}. */
+  constructor(parts: {
+    server: string;
+    webhookAddress: string;
+    binaries: Binaries;
+    processes: Processes;
+    authority: Authority;
+    admin: KeyPair;
+    commands: Record<"etcd" | "apiserver" | "controllers", string[]>;
+  }) {
+    this.server = parts.server;
+    this.webhookAddress = parts.webhookAddress;
+    this.binaries = parts.binaries;
+    this.processes = parts.processes;
+    this.logs = `${parts.processes.folder}/logs`;
+    this.#authority = parts.authority;
+    this.#commands = parts.commands;
+    // http2: false, since HTTP/2 bodies of 2 KB and more wait 44 ms for an acknowledgement
+    this.#http = Deno.createHttpClient({ caCerts: [this.ca], ...parts.admin, http2: false });
+  }
+
+  /** Certificate of the authority that signed the API server's, PEM. */
+  get ca(): string {
+    return this.#authority.ca;
+  }
+
+  /** Path of a kubeconfig with a client certificate; by default the cluster administrator's. */
+  kubeconfig(user: Subject = ADMIN): Promise<string> {
+    const id = JSON.stringify([user.name, user.groups]);
+    let file = this.#kubeconfigs.get(id);
+    if (!file) {
+      file = this.#authority.issue(user).then(({ cert, key }) =>
+        this.writeKubeconfig(`user-${this.#kubeconfigs.size}`, {
+          "client-certificate-data": btoa(cert),
+          "client-key-data": btoa(key),
+        })
+      );
+      this.#kubeconfigs.set(id, file);
+    }
+    return file;
+  }
+
+  /** Writes `NAME.kubeconfig` into the cluster's folder, with the given fields of its user, and returns its path. */
+  async writeKubeconfig(name: string, user: Record<string, string>): Promise<string> {
+    const file = `${this.processes.folder}/${name}.kubeconfig`;
+    await Deno.writeTextFile(file, JSON.stringify(kubeconfig(this.server, { ca: this.ca, user })), { mode: 0o600 });
+    return file;
+  }
+
+  /** A new token of a ServiceAccount, bound to nothing; lives an hour unless told otherwise. */
+  async token(namespace: string, serviceAccount: string, expirationSeconds = 3_600): Promise<string> {
+    const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}/token`;
+    const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds } };
+    return (await this.call<{ status: { token: string } }>(path, { body })).status.token;
+  }
+
+  /** Runs kubectl. It has no configuration but the kubeconfig, and no home but the cluster's folder. */
+  async kubectl(args: string[], options: KubectlOptions = {}): Promise<Output> {
+    const { as, asGroups = [], stdin, kubeconfig = await this.kubeconfig() } = options;
+    const identity = as === undefined ? [] : ["--as", as, ...asGroups.flatMap((group) => ["--as-group", group])];
+    const child = new Deno.Command(this.binaries.kubectl, {
+      args: [...identity, ...args],
+      env: { HOME: this.processes.folder, KUBECONFIG: kubeconfig, KUBECTL_KUBERC: "false" },
+      stdin: stdin === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    if (stdin !== undefined) {
+      await new Blob([stdin]).stream().pipeTo(child.stdin).catch(() => {}); // it may end without reading all
+    }
+    const { code, stdout, stderr } = await child.output();
+    return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+  }
+
+  /** One request to the API server as its administrator, or as somebody else by impersonation. The answer is parsed JSON. */
+  async request<T = unknown>(path: string, options: RequestOptions = {}): Promise<{ status: number; body: T }> {
+    const { as, asGroups = [], body, method = body === undefined ? "GET" : "POST" } = options;
+    const headers = new Headers({ accept: "application/json" });
+    if (body !== undefined) headers.set("content-type", options.contentType ?? "application/json");
+    if (as !== undefined) headers.set("impersonate-user", as);
+    for (const group of asGroups) headers.append("impersonate-group", group);
+    const response = await fetch(new URL(path, this.server), {
+      method,
+      headers,
+      client: this.#http,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    const text = await response.text();
+    const json = response.headers.get("content-type")?.startsWith("application/json");
+    return { status: response.status, body: (json ? JSON.parse(text) : text) as T };
+  }
+
+  /** The same, where only success is expected. @throws {Error} with the API server's message. */
+  async call<T = unknown>(path: string, options: RequestOptions = {}): Promise<T> {
+    const { status, body } = await this.request<T>(path, options);
+    if (status < 300) return body;
+    const reason = (body as { message?: string }).message ?? JSON.stringify(body);
+    throw new Error(
+      `Cannot ${options.method ?? (options.body === undefined ? "GET" : "POST")} ${path}: ${status}, ${reason}`,
+    );
+  }
+
+  /** The audit log so far, one entry for each request that has ended; needs the option `audit`. */
+  async audit(): Promise<AuditEntry[]> {
+    const text = await Deno.readTextFile(`${this.logs}/audit.jsonl`);
+    return text.split("\n").slice(0, -1).map((line) => JSON.parse(line) as AuditEntry);
+  }
+
+  /** Ends the API server as a crash would (kill -9). */
+  async killApiServer(): Promise<void> {
+    await this.processes.stop("apiserver", "SIGKILL");
+  }
+
+  /** Starts the API server again, with the same address and data, and waits until it is ready. */
+  async startApiServer(): Promise<void> {
+    await this.processes.start("apiserver", { command: this.#commands.apiserver });
+    await this.ready();
+  }
+
+  /** Ends etcd as a crash would (kill -9). Its data survives: what it has written is in the kernel's hands. */
+  async killEtcd(): Promise<void> {
+    await this.processes.stop("etcd", "SIGKILL");
+  }
+
+  /** Starts etcd again on its data and waits until the API server is ready with it. */
+  async startEtcd(): Promise<void> {
+    await this.processes.start("etcd", { command: this.#commands.etcd });
+    await this.ready();
+  }
+
+  /** Starts all there is and waits until a Pod can be created in the namespace `default`. Called by {@linkcode startCluster}. */
+  async start(): Promise<void> {
+    await Promise.all([
+      this.processes.start("etcd", { command: this.#commands.etcd }),
+      this.processes.start("apiserver", { command: this.#commands.apiserver }),
+    ]);
+    await this.ready();
+    // not before: it ends at once when it may not yet read the configuration of authentication
+    await this.processes.start("controllers", { command: this.#commands.controllers });
+    await this.serviceAccount("default");
+  }
+
+  /** Waits for a ServiceAccount: the default one comes 0.1 to 0.3 s after its namespace, and Pods are refused until then. */
+  async serviceAccount(namespace: string, name = "default"): Promise<void> {
+    await this.#until(`ServiceAccount ${namespace}/${name}`, async () => {
+      const { status } = await this.request(`/api/v1/namespaces/${namespace}/serviceaccounts/${name}`);
+      return status === 200;
+    });
+  }
+
+  /** Waits until the API server says that it is ready. @throws {Error} with the log of what ended. */
+  async ready(): Promise<void> {
+    await this.#until("ready API server", async () => {
+      const { status } = await this.request("/readyz", { signal: AbortSignal.timeout(2_000) });
+      return status === 200;
+    });
+  }
+
+  async #until(what: string, look: () => Promise<boolean>): Promise<void> {
+    await until(async () => {
+      if (await look().catch(() => false)) return true;
+      for (const name of ["etcd", "apiserver", "controllers"]) {
+        const code = await this.processes.exitCode(name);
+        if (code !== undefined) {
+          throw new Error(
+            `Cannot start the cluster: ${name} ended with ${code}:\n${await this.processes.logTail(name)}`,
+          );
+        }
+      }
+    }, { ms: READY_MS, what, every: 20 });
+  }
+
+  /** Ends all processes and removes what was made: folder, links. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#http.close();
+    await this.processes[Symbol.asyncDispose]();
+  }
+}
+
+/** One line of the audit log, abbreviated. */
+export interface AuditEntry {
+  /** Path and query. */
+  requestURI: string;
+  /** For example `get`, `watch`, `patch`. */
+  verb: string;
+  /** Who asked. */
+  user: { username: string; groups: string[] };
+  /** Client program. */
+  userAgent?: string;
+  /** What it was about. */
+  objectRef?: { resource: string; namespace?: string; name?: string; apiGroup?: string; subresource?: string };
+  /** How it was answered. */
+  responseStatus?: { code: number; reason?: string };
+  /** For example `authorization.k8s.io/decision`. */
+  annotations?: Record<string, string>;
+}
+
+/**
+ * Starts a cluster of its own, ready after about 3 s: `await using cluster = await startCluster()`. Several may run at once.
+ * The programs are built first where the cache has none (build.ts).
+ *
+ * @throws {Error} that says what is missing, or what ended and its last lines; nothing is left running then.
+ */
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const binaries = await build(options);
+  const processes = await Processes.create("data-spacer-cluster-");
+  try {
+    const [authority, keys, webhookAddress] = await Promise.all([Authority.create(), tokenKeys(), makeVeth(processes)]);
+    const { folder } = processes;
+    const ports = { etcd: freePort(), etcdPeer: freePort(), apiserver: freePort() };
+    const server = `https://127.0.0.1:${ports.apiserver}`;
+    const [serving, admin, controllers] = await Promise.all([
+      authority.issue({ name: "kube-apiserver", hosts: SERVER_NAMES }),
+      authority.issue(ADMIN),
+      authority.issue({ name: "system:kube-controller-manager" }),
+    ]);
+    const files = {
+      "ca.crt": authority.ca,
+      "apiserver.crt": serving.cert,
+      "apiserver.key": serving.key,
+      "tokens.key": keys.privateKey,
+      "tokens.pub": keys.publicKey,
+      "controllers.kubeconfig": JSON.stringify(kubeconfig(server, {
+        ca: authority.ca,
+        user: { "client-certificate-data": btoa(controllers.cert), "client-key-data": btoa(controllers.key) },
+      })),
+      "audit-policy.json": JSON.stringify({
+        apiVersion: "audit.k8s.io/v1",
+        kind: "Policy",
+        omitStages: ["RequestReceived"],
+        rules: [{ level: "Metadata" }],
+      }),
+    };
+    for (const [name, text] of Object.entries(files)) {
+      await Deno.writeTextFile(`${folder}/${name}`, text, { mode: 0o600 });
+    }
+    const commands = commandLines({ binaries, folder, ports, options });
+    const cluster = new Cluster({ server, webhookAddress, binaries, processes, authority, admin, commands });
+    try {
+      await cluster.start();
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  } catch (error) {
+    await processes[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function commandLines(given: {
+  binaries: Binaries;
+  folder: string;
+  ports: { etcd: number; etcdPeer: number; apiserver: number };
+  options: ClusterOptions;
+}): Record<"etcd" | "apiserver" | "controllers", string[]> {
+  const { binaries, folder, ports, options } = given;
+  const etcd = `http://127.0.0.1:${ports.etcd}`;
+  const peer = `http://127.0.0.1:${ports.etcdPeer}`;
+  const plugins = ["NodeRestriction", ...options.admissionPlugins ?? []].join(",");
+  const controllers = [...CONTROLLERS, ...options.controllers ?? []].join(",");
+  const own = `${folder}/controllers.kubeconfig`;
+  return {
+    etcd: [
+      binaries.etcd,
+      "--name=test",
+      `--data-dir=${folder}/etcd`,
+      "--log-level=warn",
+      `--listen-client-urls=${etcd}`,
+      `--advertise-client-urls=${etcd}`,
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=test=${peer}`,
+      "--unsafe-no-fsync", // a crash of the process loses nothing, only one of the machine would
+    ],
+    apiserver: [
+      binaries.kc,
+      "kube-apiserver",
+      `--etcd-servers=${etcd}`,
+      "--bind-address=127.0.0.1",
+      "--advertise-address=127.0.0.1",
+      `--secure-port=${ports.apiserver}`,
+      "--endpoint-reconciler-type=none",
+      // finds the endpoints of a webhook's Service by itself, where kube-proxy would in a cluster with nodes
+      "--enable-aggregator-routing=true",
+      `--tls-cert-file=${folder}/apiserver.crt`,
+      `--tls-private-key-file=${folder}/apiserver.key`,
+      `--client-ca-file=${folder}/ca.crt`,
+      "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+      `--service-account-key-file=${folder}/tokens.pub`,
+      `--service-account-signing-key-file=${folder}/tokens.key`,
+      "--service-cluster-ip-range=10.96.0.0/16",
+      "--authorization-mode=Node,RBAC",
+      `--enable-admission-plugins=${plugins}`,
+      "--allow-privileged=true",
+      ...(options.audit
+        ? [`--audit-policy-file=${folder}/audit-policy.json`, `--audit-log-path=${folder}/logs/audit.jsonl`]
+        : []),
+      ...options.apiServerFlags ?? [],
+    ],
+    controllers: [
+      binaries.kc,
+      "kube-controller-manager",
+      `--kubeconfig=${own}`,
+      `--authentication-kubeconfig=${own}`,
+      `--authorization-kubeconfig=${own}`,
+      `--service-account-private-key-file=${folder}/tokens.key`,
+      `--root-ca-file=${folder}/ca.crt`,
+      "--use-service-account-credentials=true",
+      "--kube-api-qps=500",
+      "--kube-api-burst=1000",
+      "--leader-elect=false",
+      "--secure-port=0",
+      `--controllers=${controllers}`,
+    ],
+  };
+}
+
+function kubeconfig(server: string, given: { ca: string; user: Record<string, string> }): object {
+  return {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "test", cluster: { server, "certificate-authority-data": btoa(given.ca) } }],
+    users: [{ name: "test", user: given.user }],
+    contexts: [{ name: "test", context: { cluster: "test", user: "test" } }],
+    "current-context": "test",
+  };
+}
