@@ -77,7 +77,9 @@ export function errorOfStatus(
   const details = (typeof status.details === "object" ? status.details ?? undefined : undefined) as
     | StatusDetails
     | undefined;
-  const state = typeof status.message === "string" && status.message !== "" ? status.message : `HTTP ${httpStatus}`;
+  const state = typeof status.message === "string" && status.message !== ""
+    ? status.message
+    : `HTTP status ${httpStatus || "unknown"}`;
   const seconds = details?.retryAfterSeconds ?? Number(retryAfter || NaN);
   return new KubeError({
     status: httpStatus || (typeof status.code === "number" ? status.code : 500),

@@ -99,6 +99,15 @@ export function pathOf(resource: Resource<unknown>, ref: ObjectRef = {}): string
   return parts.join("/");
 }
 
+/**
+ * As {@linkcode pathOf}, for one object.
+ * @throws {TypeError} also if the name is missing: a request to the collection would mean all of its objects.
+ */
+export function pathOfOne(resource: Resource<unknown>, ref: ObjectRef): string {
+  if (ref.name === undefined) throw new TypeError(`Cannot address ${resource.kind}: name is missing`);
+  return pathOf(resource, ref);
+}
+
 function segment(resource: Resource<unknown>, text: string): string {
   if (text === "" || text === "." || text === "..") {
     throw new TypeError(`Cannot address ${resource.kind}: "${text}" is not a name`);
