@@ -35,6 +35,22 @@ export interface KubectlOptions extends Identity {
   kubeconfig?: string;
 }
 
+/** A right, as SubjectAccessReview knows it. */
+export interface ResourceAttributes {
+  /** For example `get`. */
+  verb: string;
+  /** Plural, for example `pods`. */
+  resource: string;
+  /** API group; absent: the core group. */
+  group?: string;
+  /** For example `exec`. */
+  subresource?: string;
+  /** Absent: cluster-scoped, or all namespaces. */
+  namespace?: string;
+  /** Absent: all names. */
+  name?: string;
+}
+
 /** What a command ended with. */
 export interface Output {
   /** Exit code. */
@@ -174,10 +190,10 @@ export class Cluster implements AsyncDisposable {
   /** One request to the API server as its administrator, or as somebody else by impersonation. The answer is parsed JSON. */
   async request<T = unknown>(path: string, options: RequestOptions = {}): Promise<{ status: number; body: T }> {
     const { as, asGroups = [], body, method = body === undefined ? "GET" : "POST" } = options;
-    const headers = new Headers({ accept: "application/json" });
-    if (body !== undefined) headers.set("content-type", options.contentType ?? "application/json");
-    if (as !== undefined) headers.set("impersonate-user", as);
-    for (const group of asGroups) headers.append("impersonate-group", group);
+    const headers: [string, string][] = [["accept", "application/json"]];
+    if (body !== undefined) headers.push(["content-type", options.contentType ?? "application/json"]);
+    if (as !== undefined) headers.push(["impersonate-user", as]);
+    headers.push(...asGroups.map((group): [string, string] => ["impersonate-group", group])); // a Headers would join them
     const response = await fetch(new URL(path, this.server), {
       method,
       headers,
@@ -198,6 +214,14 @@ export class Cluster implements AsyncDisposable {
     throw new Error(
       `Cannot ${options.method ?? (options.body === undefined ? "GET" : "POST")} ${path}: ${status}, ${reason}`,
     );
+  }
+
+  /** Whether that identity may do something; the API server's own judgement. */
+  async allows(who: Identity, what: ResourceAttributes): Promise<boolean> {
+    const spec = { user: who.as, groups: who.asGroups, resourceAttributes: what };
+    const body = { apiVersion: "authorization.k8s.io/v1", kind: "SubjectAccessReview", spec };
+    const path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    return (await this.call<{ status: { allowed: boolean } }>(path, { body })).status.allowed;
   }
 
   /** The audit log so far, one entry for each request that has ended; needs the option `audit`. */
@@ -248,11 +272,14 @@ export class Cluster implements AsyncDisposable {
     });
   }
 
-  /** Waits until the API server says that it is ready. @throws {Error} with the log of what ended. */
+  /** Waits until the API server says that it is ready, and etcd answers it. @throws {Error} with the log of what ended. */
   async ready(): Promise<void> {
     await this.#until("ready API server", async () => {
-      const { status } = await this.request("/readyz", { signal: AbortSignal.timeout(2_000) });
-      return status === 200;
+      for (const path of ["/readyz", "/api/v1/namespaces/default"]) { // /readyz knows about etcd only as of a while ago
+        const { status } = await this.request(path, { signal: AbortSignal.timeout(2_000) });
+        if (status !== 200) return false;
+      }
+      return true;
     });
   }
 
