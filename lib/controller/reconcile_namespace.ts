@@ -1,0 +1,174 @@
+import {
+  type Because,
+  digestOf,
+  type Owned,
+  ownedFacts,
+  type OwnedKind,
+  ownedNames,
+  plan,
+  type PlanStep,
+} from "../core/desired_state.ts";
+import type { ObjectTemplates } from "../core/desired_state.ts";
+import type { Finding } from "../core/reasons.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { isConflict, isNotFound, KubeError } from "../kube/errors.ts";
+import { type KubeObject, type Resource, resources } from "../kube/resources.ts";
+import type { NamespaceStore } from "../state/namespaces.ts";
+import type { Tampering } from "./tampering.ts";
+import type { Written } from "./written.ts";
+
+/** What reconciling a namespace needs. */
+export interface ReconcileNamespaceDeps {
+  client: Pick<KubeClient, "get" | "apply" | "replace" | "delete">;
+  store: NamespaceStore;
+  templates: ObjectTemplates;
+  /** Digests of our objects as the version before made them. */
+  earlier: () => string[];
+  /** What we wrote and the caches do not show yet. */
+  written: Written;
+  tampering: Tampering;
+  /** Says what an operator must know. */
+  report(namespace: { name: string; uid: string }, finding: Finding): void;
+  /** Counts what was done. */
+  done(kind: OwnedKind, because: Because): void;
+}
+
+/** A reconciler: brings what is in a namespace to what should be. */
+export type ReconcileNamespace = (name: string, signal: AbortSignal) => Promise<{ requeueAfterMs?: number }>;
+
+const ownedResources: Readonly<Record<OwnedKind, Resource<KubeObject>>> = {
+  ConfigMap: resources.ConfigMap as Resource<KubeObject>,
+  NetworkPolicy: resources.NetworkPolicy as Resource<KubeObject>,
+};
+
+/** Makes the reconciler of offloaded namespaces. */
+export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNamespace {
+  const reported = new Map<string, string>();
+
+  return async (name, signal) => {
+    const { store, written, templates } = deps;
+    const policy = store.policy(name);
+    reportFindings(name, policy);
+    const owned = written.overlay(store.owned(name), name);
+    const steps = plan(policy, owned, templates, deps.earlier());
+    if (policy === undefined && steps.length > 0 && await isGoing(name, signal)) return {};
+    const waits = [];
+    for (const step of steps) {
+      const wait = step.do === "remove" ? await remove(step, signal) : await apply(step, signal);
+      if (wait > 0) waits.push(wait);
+    }
+    if (written.isOpen(name)) waits.push(written.ttlMs);
+    return waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : {};
+  };
+
+  /** Each finding once, and again only when the namespace's findings have changed. */
+  function reportFindings(name: string, policy: ReturnType<NamespaceStore["policy"]>): void {
+    if (policy === undefined || policy.findings.length === 0) return void reported.delete(name);
+    const text = policy.findings.map((finding) => finding.message).join("\n");
+    if (reported.get(name) === text) return;
+    reported.set(name, text);
+    for (const finding of policy.findings) deps.report(policy, finding);
+  }
+
+  /** A namespace that is gone or going takes our objects with it. */
+  async function isGoing(name: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      const namespace = await deps.client.get(resources.Namespace, { name, signal });
+      return namespace.metadata?.deletionTimestamp !== undefined;
+    } catch (error) {
+      if (isNotFound(error)) return true;
+      throw error;
+    }
+  }
+
+  async function remove(step: PlanStep & { do: "remove" }, signal: AbortSignal): Promise<number> {
+    const { kind, namespace, uid } = step.owned;
+    deps.written.removing(step.owned);
+    try {
+      await deps.client.delete(ownedResources[kind], { namespace, name: ownedNames[kind], uid, signal });
+    } catch (error) {
+      deps.written.notRemoving(step.owned);
+      if (isConflict(error)) return 0; // Another object has the name by now; its event brings us back.
+      if (!isNotFound(error)) throw error;
+    }
+    deps.done(kind, step.because);
+    const reason = step.because === "opted-out" ? "OptedOut" : "NoLongerOffloaded";
+    deps.report(regarding(namespace), { reason, message: `Removed ${kind} "${ownedNames[kind]}"` });
+    return 0;
+  }
+
+  /** Returns how long to wait before the next try, ms; 0: done. */
+  async function apply(step: PlanStep & { do: "apply" }, signal: AbortSignal): Promise<number> {
+    const { kind, namespace, name } = step.desired;
+    const key = `${kind} ${namespace}/${name}`;
+    const missed = step.because === "absent" && deps.written.wasDeleted(kind, namespace);
+    const tampered = missed || step.because === "drift" || step.because === "foreign";
+    const wait = tampered ? deps.tampering.delay(key) : 0;
+    if (wait > 0) return wait;
+    const result = await converge(step, signal);
+    if (result === undefined) return 0;
+    deps.written.wrote(result.owned);
+    const foreign = step.because === "foreign" || (step.because === "absent" && !missed && !result.created);
+    const because = foreign ? "foreign" : missed ? "drift" : step.because;
+    deps.done(kind, because);
+    if (because !== "foreign" && because !== "drift") return 0;
+    deps.tampering.repaired(key);
+    deps.report(regarding(namespace), {
+      reason: foreign ? "ObjectTakenOver" : "ObjectDrift",
+      message: foreign
+        ? `${kind} "${name}" was there but not made by us: took it over`
+        : missed
+        ? `${kind} "${name}" was deleted by somebody else: made it anew`
+        : `${kind} "${name}" was changed by somebody else: repaired it`,
+    });
+    return 0;
+  }
+
+  function regarding(name: string): { name: string; uid: string } {
+    return { name, uid: deps.store.policy(name)?.uid ?? "" };
+  }
+
+  /** Undefined: the namespace is gone or going. */
+  async function converge(
+    { desired, because }: PlanStep & { do: "apply" },
+    signal: AbortSignal,
+  ): Promise<{ owned: Owned; created: boolean } | undefined> {
+    const { kind, namespace, name, body, digest } = desired;
+    const resource = ownedResources[kind];
+    const ref: KubeObject = { metadata: { name, namespace } };
+    const write = { contentBody: body, signal };
+    const facts = (object: KubeObject): Owned => ({ ...ownedFacts(kind, object)!, digest, managed: true });
+    try {
+      const applied = await deps.client.apply(resource, ref, { ...write, metadataOnly: because === "absent" });
+      if (applied.created) return { owned: facts(applied.object), created: true };
+      const present = because === "absent"
+        ? await deps.client.get(resource, { namespace, name, signal })
+        : applied.object;
+      if (digestOf(present) === digest) return { owned: facts(present), created: false };
+      return { owned: facts(await replace(present)), created: false };
+    } catch (error) {
+      if (isNotFound(error) || isTerminating(error)) return undefined;
+      throw error;
+    }
+
+    /** What others have added outlives an apply: put our object in its place, or, where it is immutable, delete that first. */
+    async function replace(present: KubeObject): Promise<KubeObject> {
+      const { uid, resourceVersion } = present.metadata ?? {};
+      const object = JSON.parse(body) as KubeObject;
+      object.metadata = { ...object.metadata, ...(resourceVersion ? { resourceVersion } : {}) };
+      try {
+        return await deps.client.replace(resource, object, { signal });
+      } catch (error) {
+        if (!(error instanceof KubeError) || error.status !== 422) throw error;
+        deps.written.removing({ kind, namespace });
+        await deps.client.delete(resource, { namespace, name, uid, signal });
+        return (await deps.client.apply(resource, ref, write)).object;
+      }
+    }
+  }
+}
+
+function isTerminating(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 403 &&
+    (error.details?.causes ?? []).some((cause) => cause.reason === "NamespaceTerminating");
+}

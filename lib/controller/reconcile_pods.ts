@@ -1,0 +1,116 @@
+import type { Pod } from "kubernetes-types/core/v1.d.ts";
+import { isInjected } from "../core/injected.ts";
+import type { Finding } from "../core/reasons.ts";
+import type { Settings } from "../core/settings.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { isConflict, isNotFound, KubeError } from "../kube/errors.ts";
+import { resources } from "../kube/resources.ts";
+import type { NamespaceStore } from "../state/namespaces.ts";
+
+/** What looking after a namespace's pods needs. */
+export interface ReconcilePodsDeps {
+  client: Pick<KubeClient, "pages" | "delete" | "createSubresource">;
+  store: NamespaceStore;
+  mode: Settings["recreateUninjected"];
+  /** Waits until the next pod may be evicted or deleted. */
+  pace(signal: AbortSignal): Promise<void>;
+  /** Says what an operator must know. */
+  report(namespace: { name: string; uid: string }, finding: Finding): void;
+  /** Notes how many pods of a namespace run without the proxy. */
+  uninjected(namespace: string, pods: number): void;
+}
+
+/** How often pods are looked at where nothing else gives a reason to, ms: they get past the webhook only while it is not there. */
+const LOOK_EVERY_MS = 300_000;
+
+/** How soon to look again after pods were evicted or could not be, ms. */
+const LOOK_AGAIN_MS = 15_000;
+
+/** Pods that are named in one message; more are counted only. */
+const NAMED = 5;
+
+/** Labels that a Deployment or a StatefulSet or DaemonSet gives its pods: at the consumer a controller makes new ones. */
+const CONTROLLED_BY = ["pod-template-hash", "controller-revision-hash"];
+
+/** Makes the reconciler that finds pods which run without the proxy, and has them made anew if the provider wants that. */
+export function reconcilePods(
+  deps: ReconcilePodsDeps,
+): (name: string, signal: AbortSignal) => Promise<{ requeueAfterMs?: number }> {
+  const reported = new Map<string, string>();
+
+  return async (name, signal) => {
+    const view = deps.store.get(name);
+    if (view === undefined || !view.policy.proxy || view.policy.terminating) {
+      deps.uninjected(name, 0);
+      reported.delete(name);
+      return {};
+    }
+    const pods = await uninjectedPods(name, signal);
+    deps.uninjected(name, pods.length);
+    reportPods(view.policy, pods);
+    if (pods.length === 0 || deps.mode === "none" || !view.ready) return { requeueAfterMs: LOOK_EVERY_MS };
+    for (const pod of pods) await recreate(view.policy, pod, signal);
+    return { requeueAfterMs: LOOK_AGAIN_MS };
+  };
+
+  async function uninjectedPods(namespace: string, signal: AbortSignal): Promise<Pod[]> {
+    let found: Pod[] = [];
+    for await (const page of deps.client.pages(resources.Pod, { namespace, signal })) {
+      if (page.restarted) found = [];
+      found.push(...page.items.filter((pod) => isRunning(pod) && !isInjected(pod)));
+    }
+    return found;
+  }
+
+  function reportPods(namespace: { name: string; uid: string }, pods: Pod[]): void {
+    const names = pods.map((pod) => pod.metadata?.name ?? "").sort();
+    const text = names.join(" ");
+    if (reported.get(namespace.name) === text || names.length === 0) {
+      if (names.length === 0) reported.delete(namespace.name);
+      return;
+    }
+    reported.set(namespace.name, text);
+    const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : "";
+    const message = `${names.length} pods run without the proxy: ${names.slice(0, NAMED).join(", ")}${more}`;
+    deps.report(namespace, { reason: "PodsUninjected", message });
+  }
+
+  async function recreate(namespace: { name: string; uid: string }, pod: Pod, signal: AbortSignal): Promise<void> {
+    const { name, uid } = pod.metadata ?? {};
+    if (name === undefined) return;
+    const controlled = CONTROLLED_BY.some((label) => pod.metadata?.labels?.[label] !== undefined);
+    if (!controlled && deps.mode !== "all") return;
+    await deps.pace(signal);
+    const ref = { namespace: namespace.name, name };
+    try {
+      if (controlled) await evict(ref, uid, signal);
+      // Liqo makes a pod anew under its name after a forced deletion only; a graceful one ends it for good (Liqo v1.2, seen).
+      else await deps.client.delete(resources.Pod, { ...ref, uid, gracePeriodSeconds: 0, signal });
+      const how = controlled ? "evicted" : "deleted";
+      deps.report(namespace, { reason: "PodRecreated", message: `Pod "${name}" ran without the proxy: ${how} it` });
+    } catch (error) {
+      if (isNotFound(error) || isConflict(error)) return;
+      if (!(error instanceof KubeError) || (error.status !== 429 && error.status !== 403)) throw error;
+      deps.report(namespace, { reason: "RecreationRefused", message: error.message });
+    }
+  }
+
+  function evict(
+    ref: { namespace: string; name: string },
+    uid: string | undefined,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const eviction = {
+      apiVersion: "policy/v1",
+      kind: "Eviction",
+      metadata: ref,
+      ...(uid === undefined ? {} : { deleteOptions: { preconditions: { uid } } }),
+    };
+    return deps.client.createSubresource(resources.Pod, eviction, { subresource: "eviction", signal });
+  }
+}
+
+function isRunning(pod: Pod): boolean {
+  const phase = pod.status?.phase;
+  return phase !== "Succeeded" && phase !== "Failed" && pod.metadata?.deletionTimestamp === undefined;
+}
