@@ -23,6 +23,7 @@ export class Processes implements AsyncDisposable {
   readonly folder: string;
   readonly #guard: Deno.ChildProcess;
   readonly #commands: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #started = new Set<string>();
   #disposed: Promise<void> | undefined;
 
   private constructor(folder: string) {
@@ -53,6 +54,7 @@ export class Processes implements AsyncDisposable {
   /** Starts `name` and returns its process id. A name whose process has ended can be started again. */
   async start(name: string, options: ProcessOptions): Promise<number> {
     const { command, env = {}, log = this.logFile(name) } = options;
+    this.#started.add(name);
     const file = `${this.folder}/run/${name}`;
     for (const old of [`${file}.pid`, `${file}.exit`]) await Deno.remove(old).catch(() => {});
     const variables = Object.entries(env).map(([key, value]) => `export ${key}=${quote(value)}\n`).join("");
@@ -71,8 +73,9 @@ export class Processes implements AsyncDisposable {
     return readNumber(`${this.folder}/run/${name}.exit`);
   }
 
-  /** Sends a signal and waits until the process has ended, at most `ms`. @throws {Error} when it does not end. */
+  /** Sends a signal and waits until the process has ended, at most `ms`; nothing to do if it never ran. @throws {Error} when it does not end. */
   async stop(name: string, signal: Deno.Signal, ms = 20_000): Promise<ExitCode> {
+    if (!this.#started.has(name)) return 0;
     const pid = await this.pid(name);
     if (pid !== undefined) Deno.kill(pid, signal);
     return await until(() => this.exitCode(name), { ms, what: `end of ${name} after ${signal}` });
