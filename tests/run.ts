@@ -33,6 +33,7 @@ export interface Counts {
   skipped: string[];
 }
 
+const ENTITIES: Record<string, string> = { quot: '"', lt: "<", gt: ">", apos: "'", amp: "&" };
 const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 
 if (import.meta.main) {
@@ -128,8 +129,6 @@ export function countReport(xml: string): Counts {
   }
   return counts;
 }
-
-const ENTITIES: Record<string, string> = { quot: '"', lt: "<", gt: ">", apos: "'", amp: "&" };
 
 /** The counts in one line. */
 export function summary({ passed, failed, skipped }: Counts): string {
