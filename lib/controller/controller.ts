@@ -2,7 +2,7 @@ import type { Log } from "../ops/log.ts";
 import { WorkQueue } from "./work_queue.ts";
 
 /** Something whose changes a controller follows. */
-export interface Source {
+export interface KeySource {
   /**
    * Calls `listener` for each key that exists now, then for each one that changes or goes, until the returned function
    * is called. A new leader knows nothing: it is the replay that brings every key into its queue.
@@ -35,7 +35,7 @@ export interface ControllerOptions {
   /** For logs and metrics. */
   name: string;
   /** Where its keys come from. */
-  sources: Source[];
+  sources: KeySource[];
   /** Does the work for one key. */
   reconcile: Reconcile;
   /** How many keys are worked on at the same time. */

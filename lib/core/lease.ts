@@ -16,7 +16,7 @@ export interface LeaseTimings {
 
 /**
  * Timings for a duration, whole seconds in ms. A dead leader is followed within one duration, one look and one call:
- * 10 s + 1 s + the call. A live one has three failing calls before it must stop.
+ * 10 s + 1 s + the call. A live one that gets no answer stops 6 s after the renewal that failed first.
  */
 export function leaseTimings(durationMs: number): LeaseTimings {
   const part = (share: number) => Math.round(durationMs * share);

@@ -22,17 +22,18 @@ export class FakeClock {
     return () => this.#timers.delete(timer);
   };
 
-  /** As `sleep` of lib: ends early when the signal is aborted. */
-  readonly sleep = (ms: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const end = () => {
+  readonly sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const stop = () => {
         cancel();
-        signal.removeEventListener("abort", end);
-        resolve();
+        reject(signal?.reason);
       };
-      const cancel = this.setTimer(end, ms);
-      signal.addEventListener("abort", end);
+      const cancel = this.setTimer(() => {
+        signal?.removeEventListener("abort", stop);
+        resolve();
+      }, ms);
+      signal?.addEventListener("abort", stop, { once: true });
     });
 
   /** Timers that have not run. */
