@@ -9,7 +9,7 @@ import type { NamespaceStore } from "../state/namespaces.ts";
 
 /** What looking after a namespace's pods needs. */
 export interface ReconcilePodsDeps {
-  client: Pick<KubeClient, "pages" | "delete" | "createSubresource">;
+  client: Pick<KubeClient, "listAll" | "delete" | "createSubresource">;
   store: NamespaceStore;
   mode: Settings["recreateUninjected"];
   /** Waits until the next pod may be evicted or deleted. */
@@ -55,9 +55,9 @@ export function reconcilePods(
 
   async function uninjectedPods(namespace: string, signal: AbortSignal): Promise<Pod[]> {
     let found: Pod[] = [];
-    for await (const page of deps.client.pages(resources.Pod, { namespace, signal })) {
-      if (page.restarted) found = [];
-      found.push(...page.items.filter((pod) => isRunning(pod) && !isInjected(pod)));
+    for await (const part of deps.client.listAll(resources.Pod, { namespace, signal })) {
+      if (part.restarted) found = [];
+      found.push(...part.items.filter((pod) => isRunning(pod) && !isInjected(pod)));
     }
     return found;
   }
