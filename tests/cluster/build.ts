@@ -67,7 +67,9 @@ async function buildCold(release: string, folders: Folders, log: (line: string) 
   const start = performance.now();
   log(`Building Kubernetes ${release} and etcd ${ETCD} for the tests, once: 6 to 12 minutes on two cores`);
   const go = await findGo(log);
-  const sources = await Deno.makeTempDir({ prefix: "data-spacer-build-" });
+  const sources = `${cacheFolder()}/cluster/sources`;
+  await Deno.remove(sources, { recursive: true }).catch(() => {}); // of a run that was killed
+  await Deno.mkdir(sources, { recursive: true });
   const stages = [
     {
       folder: folders.etcd,

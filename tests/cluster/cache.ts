@@ -1,7 +1,8 @@
+import { homedir } from "node:os";
+
 /** Where the tests keep what is costly to make: `$XDG_CACHE_HOME/data-spacer`, else `~/.cache/data-spacer`. Safe to delete. */
 export function cacheFolder(): string {
-  const base = Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME") || "/root"}/.cache`;
-  return `${base}/data-spacer`;
+  return `${Deno.env.get("XDG_CACHE_HOME") || `${homedir()}/.cache`}/data-spacer`;
 }
 
 /** Whether something stands at `path`. */
