@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import type { ConfigMap } from "kubernetes-types/core/v1.d.ts";
+import { injectionTemplate } from "../../lib/core/injected.ts";
+import { KubeError } from "../../lib/kube/errors.ts";
+import { Contract, type ContractDeps } from "../../lib/state/contract.ts";
+import { FakeSource } from "../support/fake_api.ts";
+import { testSettings } from "../support/settings.ts";
+
+const templates = ["a", "b", "c"].map((name) => injectionTemplate(testSettings({ proxyImage: `envoy:${name}` })));
+
+/** One ConfigMap with optimistic locking; `race` runs before the next write, as another replica would. */
+function setUp() {
+  const published = new FakeSource<Readonly<Record<string, string>>>();
+  let stored: ConfigMap | undefined;
+  let race: (() => Promise<void>) | undefined;
+  let version = 0;
+  const store = (object: ConfigMap) => {
+    stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(++version) } };
+    published.set("data-spacer/data-spacer-contract", stored.data!);
+    return stored;
+  };
+  const refuse = (status: number) => new KubeError({ status, reason: "", message: "Cannot" });
+  const beforeWrite = async () => {
+    const other = race;
+    race = undefined;
+    await other?.();
+  };
+  const client = {
+    get: () => stored === undefined ? Promise.reject(refuse(404)) : Promise.resolve(stored),
+    create: async (_resource: unknown, object: ConfigMap) => {
+      await beforeWrite();
+      if (stored !== undefined) throw refuse(409);
+      return store(object);
+    },
+    replace: async (_resource: unknown, object: ConfigMap) => {
+      await beforeWrite();
+      if (object.metadata?.resourceVersion !== stored?.metadata?.resourceVersion) throw refuse(409);
+      return store(object);
+    },
+  } as unknown as ContractDeps["client"];
+  const contract = (i: number) => new Contract({ client, namespace: "data-spacer", mine: templates[i]!, published });
+  return { contract, data: () => stored?.data, setRace: (other: () => Promise<void>) => race = other };
+}
+
+const { signal } = new AbortController();
+
+Deno.test("Contract.publish() keeps this version and the one before, newest first", async () => {
+  const { contract, data } = setUp();
+  for (const i of [0, 1, 2]) await contract(i).publish(signal);
+  const ids = JSON.parse(data()!["templates.json"]!).map(({ id }: { id: string }) => id);
+  assert.deepEqual(ids, [templates[2]!.id, templates[1]!.id]);
+  const before = data();
+  await contract(1).publish(signal);
+  assert.equal(data(), before, "what is published already is not written again");
+});
+
+Deno.test("Contract.publish() lets two replicas that start at once both be heard", async (t) => {
+  for (const first of [false, true]) {
+    await t.step(first ? "the first ever" : "a change", async () => {
+      const { contract, data, setRace } = setUp();
+      if (!first) await contract(2).publish(signal);
+      setRace(() => contract(1).publish(signal));
+      await contract(0).publish(signal);
+      const ids = JSON.parse(data()!["templates.json"]!).map(({ id }: { id: string }) => id);
+      assert.deepEqual(ids, [templates[0]!.id, templates[1]!.id]);
+    });
+  }
+});
+
+Deno.test("Contract.injection() accepts what other replicas publish, and survives nonsense", async () => {
+  const { contract } = setUp();
+  const mine = contract(0);
+  let changes = 0;
+  const end = mine.follow(() => changes++);
+  assert.deepEqual(mine.injection().accepted, []);
+  await mine.publish(signal);
+  await contract(1).publish(signal);
+  assert.deepEqual(mine.injection().accepted.map(({ id }) => id), [templates[1]!.id]);
+  assert.equal(mine.injection().current.id, templates[0]!.id);
+  assert.equal(changes, 3);
+  end();
+  const published = new FakeSource<Readonly<Record<string, string>>>();
+  for (const text of ["", "no json", "{}", "[null, 1, {}]"]) {
+    published.set("data-spacer/data-spacer-contract", { "templates.json": text });
+    const other = new Contract({
+      client: {} as ContractDeps["client"],
+      namespace: "data-spacer",
+      mine: templates[0]!,
+      published,
+    });
+    other.follow(() => {})();
+    assert.deepEqual(other.injection().accepted, [], text);
+  }
+});
