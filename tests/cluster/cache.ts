@@ -1,8 +1,8 @@
-import { homedir } from "node:os";
-
 /** Where the tests keep what is costly to make: `$XDG_CACHE_HOME/data-spacer`, else `~/.cache/data-spacer`. Safe to delete. */
 export function cacheFolder(): string {
-  return `${Deno.env.get("XDG_CACHE_HOME") || `${homedir()}/.cache`}/data-spacer`;
+  const [cache, home] = [Deno.env.get("XDG_CACHE_HOME"), Deno.env.get("HOME")];
+  if (!cache && !home) throw new Error("Cannot find the cache: neither XDG_CACHE_HOME nor HOME is set");
+  return `${cache || `${home}/.cache`}/data-spacer`;
 }
 
 /** Whether something stands at `path`. */
