@@ -49,10 +49,13 @@ export interface ListPage<T> {
   continue?: string;
 }
 
-/** One page of {@linkcode KubeClient.pages}. */
-export interface Page<T> extends ListPage<T> {
-  /** The list began anew, since its first snapshot expired: forget the pages before this one. */
+/** A few items of {@linkcode KubeClient.listAll}. */
+export interface ListPart<T> {
+  items: T[];
+  /** The list begins anew with this part, since its first snapshot expired: forget the parts before. */
   restarted: boolean;
+  /** Of the list as a whole, on its last part only: watch from here. */
+  resourceVersion?: string;
 }
 
 /** Options of a watch. */

@@ -1,5 +1,6 @@
 import { errorOfStatus, isExpired } from "./errors.ts";
 import { jsonLines } from "./json_lines.ts";
+import { type ListHead, listParts } from "./list_items.ts";
 import { describe, type KubeObject, type ObjectRef, pathOf, pathOfOne, type Resource } from "./resources.ts";
 import type {
   Applied,
@@ -8,7 +9,7 @@ import type {
   JsonPatchOp,
   ListOptions,
   ListPage,
-  Page,
+  ListPart,
   PatchOptions,
   SelectOptions,
   WatchEvent,
@@ -66,27 +67,36 @@ export class KubeClient implements Disposable {
   }
 
   /**
-   * Reads a whole list in pages of `limit` (250 if absent), all of one snapshot. A snapshot that expires on the way
-   * (410) makes it begin anew, three times at most.
+   * Reads a whole list, all of one snapshot, in pages of `limit` (250 if absent), and yields it in small parts as it
+   * arrives, so that no step holds the event loop. A snapshot that expires on the way (410) makes it begin anew, three
+   * times at most.
    */
-  async *pages<T>(resource: Resource<T>, options: ListOptions = {}): AsyncGenerator<Page<T>> {
-    const { limit = 250, ...rest } = options;
+  async *listAll<T>(resource: Resource<T>, options: ListOptions = {}): AsyncGenerator<ListPart<T>> {
+    const { limit = 250 } = options;
     let token: string | undefined;
     let restarts = 0;
     let restarted = false;
-    do {
+    for (;;) {
       try {
-        const page = await this.list(resource, { ...rest, limit, ...(token === undefined ? {} : { continue: token }) });
-        yield { ...page, restarted };
-        restarted = false;
-        token = page.continue;
+        const query = { limit, continue: token, resourceVersion: token ? undefined : options.resourceVersion };
+        const accept = options.metadataOnly ? METADATA_LIST : undefined;
+        const parts = this.#transport.stream(this.#select("list", resource, options, accept, query), listParts);
+        let head: ListHead | undefined;
+        for await (const part of parts) {
+          if (!Array.isArray(part)) head = part as ListHead;
+          else {
+            yield { items: part as T[], restarted };
+            restarted = false;
+          }
+        }
+        token = head?.metadata.continue || undefined;
+        if (token === undefined) return yield { items: [], restarted, resourceVersion: head!.metadata.resourceVersion };
       } catch (error) {
-        if (!isExpired(error) || token === undefined || restarts >= MAX_RELISTS) throw error;
-        restarts++;
+        if (!isExpired(error) || token === undefined || restarts++ >= MAX_RELISTS) throw error;
         restarted = true;
         token = undefined;
       }
-    } while (token !== undefined || restarted);
+    }
   }
 
   /**
@@ -101,7 +111,10 @@ export class KubeClient implements Disposable {
       resourceVersion: options.resourceVersion,
       timeoutSeconds: options.timeoutSeconds,
     });
-    const lines = this.#transport.stream(request, (body) => jsonLines(body, onBytes ? { onBytes } : {}));
+    const lines = this.#transport.stream(request, (body, deadline) => {
+      deadline.stopClock();
+      return jsonLines(body, onBytes ? { onBytes } : {});
+    });
     for await (const line of lines) {
       const event = line as WatchEvent<T> | { type: "ERROR"; object: unknown };
       if (event.type === "ERROR") throw errorOfStatus(request.action, 0, event.object);

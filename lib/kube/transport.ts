@@ -87,18 +87,19 @@ export class Transport implements Disposable {
   }
 
   /**
-   * The lines of a streamed answer, through `split`. The timeout covers the head only.
+   * A streamed answer in the parts that `split` makes of it. The timeout covers all of it, unless `split` stops the
+   * clock of the deadline that it gets.
    * @throws as {@linkcode Transport.perform}, also while the stream goes on.
    */
   async *stream<T>(
     request: KubeRequest,
-    split: (body: ReadableStream<Uint8Array>) => AsyncGenerator<T>,
+    split: (body: ReadableStream<Uint8Array>, deadline: Deadline) => AsyncGenerator<T>,
   ): AsyncGenerator<T> {
     using deadline = new Deadline(request.signal, request.timeoutMs ?? this.#timeoutMs);
     const body = await this.#attempt(request, deadline, (response) => Promise.resolve(response.body));
-    deadline.stopClock();
     try {
-      if (body !== null) yield* split(body);
+      if (body === null) throw new SyntaxError("the answer has no body");
+      yield* split(body, deadline);
     } catch (error) {
       throw translate(request, deadline, error);
     } finally {
