@@ -1,23 +1,16 @@
 import { type Binaries, build } from "./build.ts";
-import { freePort, makeVeth } from "./network.ts";
-import { Authority, type KeyPair, type Subject, tokenKeys } from "./pki.ts";
+import {
+  ADMIN,
+  certificateUser,
+  type ClusterOptions,
+  type Commands,
+  configure,
+  type ControlPlane,
+  kubeconfig,
+} from "./control_plane.ts";
+import { makeVeth } from "./network.ts";
+import type { Authority, Subject } from "./pki.ts";
 import { Processes, until } from "./processes.ts";
-
-/** Options of {@linkcode startCluster}. */
-export interface ClusterOptions {
-  /** Kubernetes release; by default the chosen one (versions.ts). */
-  release?: string;
-  /** Admission plugins besides the default ones and NodeRestriction, for example `AlwaysPullImages`. */
-  admissionPlugins?: string[];
-  /** More flags for kube-apiserver. */
-  apiServerFlags?: string[];
-  /** Writes each request to the API server as a JSON line; read them with `cluster.audit()`. */
-  audit?: boolean;
-  /** Controllers that run in kube-controller-manager, besides {@linkcode CONTROLLERS}. */
-  controllers?: string[];
-  /** Gets lines of progress during a cold build; by default they go to stderr. */
-  log?: (line: string) => void;
-}
 
 /** Whom to act as, by impersonation: a user and, besides `system:authenticated`, the groups. */
 export interface Identity {
@@ -73,27 +66,6 @@ export interface RequestOptions extends Identity {
   signal?: AbortSignal;
 }
 
-/** The controllers that make Namespaces, ServiceAccounts, owner references, Deployments and Services work. No Pod is ever scheduled. */
-export const CONTROLLERS = [
-  "serviceaccount-controller",
-  "serviceaccount-token-controller",
-  "root-ca-certificate-publisher-controller",
-  "namespace-controller",
-  "garbage-collector-controller",
-  "deployment-controller",
-  "replicaset-controller",
-  "endpointslice-controller",
-];
-
-const ADMIN: Subject = { name: "kubernetes-admin", groups: ["system:masters"] };
-const SERVER_NAMES = [
-  "localhost",
-  "kubernetes",
-  "kubernetes.default",
-  "kubernetes.default.svc",
-  "127.0.0.1",
-  "10.96.0.1",
-];
 const READY_MS = 60_000;
 
 /** A real Kubernetes control plane on 127.0.0.1: etcd, kube-apiserver and kube-controller-manager; no node. */
@@ -110,19 +82,11 @@ export class Cluster implements AsyncDisposable {
   readonly logs: string;
   readonly #authority: Authority;
   readonly #http: Deno.HttpClient;
-  readonly #commands: Record<"etcd" | "apiserver" | "controllers", string[]>;
+  readonly #commands: Commands;
   readonly #kubeconfigs = new Map<string, Promise<string>>();
 
   /** Use {@linkcode startCluster}. */
-  constructor(parts: {
-    server: string;
-    webhookAddress: string;
-    binaries: Binaries;
-    processes: Processes;
-    authority: Authority;
-    admin: KeyPair;
-    commands: Record<"etcd" | "apiserver" | "controllers", string[]>;
-  }) {
+  constructor(parts: ControlPlane & { webhookAddress: string; binaries: Binaries; processes: Processes }) {
     this.server = parts.server;
     this.webhookAddress = parts.webhookAddress;
     this.binaries = parts.binaries;
@@ -144,11 +108,8 @@ export class Cluster implements AsyncDisposable {
     const id = JSON.stringify([user.name, user.groups]);
     let file = this.#kubeconfigs.get(id);
     if (!file) {
-      file = this.#authority.issue(user).then(({ cert, key }) =>
-        this.writeKubeconfig(`user-${this.#kubeconfigs.size}`, {
-          "client-certificate-data": btoa(cert),
-          "client-key-data": btoa(key),
-        })
+      file = this.#authority.issue(user).then((pair) =>
+        this.writeKubeconfig(`user-${this.#kubeconfigs.size}`, certificateUser(pair))
       );
       this.#kubeconfigs.set(id, file);
     }
@@ -158,7 +119,7 @@ export class Cluster implements AsyncDisposable {
   /** Writes `NAME.kubeconfig` into the cluster's folder, with the given fields of its user, and returns its path. */
   async writeKubeconfig(name: string, user: Record<string, string>): Promise<string> {
     const file = `${this.processes.folder}/${name}.kubeconfig`;
-    await Deno.writeTextFile(file, JSON.stringify(kubeconfig(this.server, { ca: this.ca, user })), { mode: 0o600 });
+    await Deno.writeTextFile(file, kubeconfig(this.server, { ca: this.ca, user }), { mode: 0o600 });
     return file;
   }
 
@@ -331,126 +292,15 @@ export interface AuditEntry {
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const binaries = await build(options);
   const processes = await Processes.create("data-spacer-cluster-");
+  let started: Cluster | undefined;
   try {
-    const [authority, keys, webhookAddress] = await Promise.all([Authority.create(), tokenKeys(), makeVeth(processes)]);
-    const { folder } = processes;
-    const ports = { etcd: freePort(), etcdPeer: freePort(), apiserver: freePort() };
-    const server = `https://127.0.0.1:${ports.apiserver}`;
-    const [serving, admin, controllers] = await Promise.all([
-      authority.issue({ name: "kube-apiserver", hosts: SERVER_NAMES }),
-      authority.issue(ADMIN),
-      authority.issue({ name: "system:kube-controller-manager" }),
-    ]);
-    const files = {
-      "ca.crt": authority.ca,
-      "apiserver.crt": serving.cert,
-      "apiserver.key": serving.key,
-      "tokens.key": keys.privateKey,
-      "tokens.pub": keys.publicKey,
-      "controllers.kubeconfig": JSON.stringify(kubeconfig(server, {
-        ca: authority.ca,
-        user: { "client-certificate-data": btoa(controllers.cert), "client-key-data": btoa(controllers.key) },
-      })),
-      "audit-policy.json": JSON.stringify({
-        apiVersion: "audit.k8s.io/v1",
-        kind: "Policy",
-        omitStages: ["RequestReceived"],
-        rules: [{ level: "Metadata" }],
-      }),
-    };
-    for (const [name, text] of Object.entries(files)) {
-      await Deno.writeTextFile(`${folder}/${name}`, text, { mode: 0o600 });
-    }
-    const commands = commandLines({ binaries, folder, ports, options });
-    const cluster = new Cluster({ server, webhookAddress, binaries, processes, authority, admin, commands });
-    try {
-      await cluster.start();
-      return cluster;
-    } catch (error) {
-      await cluster[Symbol.asyncDispose]();
-      throw error;
-    }
+    const webhookAddress = await makeVeth(processes);
+    const controlPlane = await configure({ binaries, folder: processes.folder }, options);
+    started = new Cluster({ ...controlPlane, binaries, processes, webhookAddress });
+    await started.start();
+    return started;
   } catch (error) {
-    await processes[Symbol.asyncDispose]();
+    await (started ?? processes)[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-function commandLines(given: {
-  binaries: Binaries;
-  folder: string;
-  ports: { etcd: number; etcdPeer: number; apiserver: number };
-  options: ClusterOptions;
-}): Record<"etcd" | "apiserver" | "controllers", string[]> {
-  const { binaries, folder, ports, options } = given;
-  const etcd = `http://127.0.0.1:${ports.etcd}`;
-  const peer = `http://127.0.0.1:${ports.etcdPeer}`;
-  const plugins = ["NodeRestriction", ...options.admissionPlugins ?? []].join(",");
-  const controllers = [...CONTROLLERS, ...options.controllers ?? []].join(",");
-  const own = `${folder}/controllers.kubeconfig`;
-  return {
-    etcd: [
-      binaries.etcd,
-      "--name=test",
-      `--data-dir=${folder}/etcd`,
-      "--log-level=warn",
-      `--listen-client-urls=${etcd}`,
-      `--advertise-client-urls=${etcd}`,
-      `--listen-peer-urls=${peer}`,
-      `--initial-advertise-peer-urls=${peer}`,
-      `--initial-cluster=test=${peer}`,
-      "--unsafe-no-fsync", // a crash of the process loses nothing, only one of the machine would
-    ],
-    apiserver: [
-      binaries.kc,
-      "kube-apiserver",
-      `--etcd-servers=${etcd}`,
-      "--bind-address=127.0.0.1",
-      "--advertise-address=127.0.0.1",
-      `--secure-port=${ports.apiserver}`,
-      "--endpoint-reconciler-type=none",
-      // finds the endpoints of a webhook's Service by itself, where kube-proxy would in a cluster with nodes
-      "--enable-aggregator-routing=true",
-      `--tls-cert-file=${folder}/apiserver.crt`,
-      `--tls-private-key-file=${folder}/apiserver.key`,
-      `--client-ca-file=${folder}/ca.crt`,
-      "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-      `--service-account-key-file=${folder}/tokens.pub`,
-      `--service-account-signing-key-file=${folder}/tokens.key`,
-      "--service-cluster-ip-range=10.96.0.0/16",
-      "--authorization-mode=Node,RBAC",
-      `--enable-admission-plugins=${plugins}`,
-      "--allow-privileged=true",
-      ...(options.audit
-        ? [`--audit-policy-file=${folder}/audit-policy.json`, `--audit-log-path=${folder}/logs/audit.jsonl`]
-        : []),
-      ...options.apiServerFlags ?? [],
-    ],
-    controllers: [
-      binaries.kc,
-      "kube-controller-manager",
-      `--kubeconfig=${own}`,
-      `--authentication-kubeconfig=${own}`,
-      `--authorization-kubeconfig=${own}`,
-      `--service-account-private-key-file=${folder}/tokens.key`,
-      `--root-ca-file=${folder}/ca.crt`,
-      "--use-service-account-credentials=true",
-      "--kube-api-qps=500",
-      "--kube-api-burst=1000",
-      "--leader-elect=false",
-      "--secure-port=0",
-      `--controllers=${controllers}`,
-    ],
-  };
-}
-
-function kubeconfig(server: string, given: { ca: string; user: Record<string, string> }): object {
-  return {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "test", cluster: { server, "certificate-authority-data": btoa(given.ca) } }],
-    users: [{ name: "test", user: given.user }],
-    contexts: [{ name: "test", context: { cluster: "test", user: "test" } }],
-    "current-context": "test",
-  };
 }
