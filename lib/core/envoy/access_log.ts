@@ -65,7 +65,8 @@ export function celFilter(expression: string): Message {
     extension_filter: extension(
       "envoy.access_loggers.extension_filters.cel",
       "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-      { expression },
+      // Filter state comes as bytes: string() makes text of it.
+      { expression, cel_config: { enable_string_conversion: true } },
     ),
   };
 }

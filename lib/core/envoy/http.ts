@@ -1,5 +1,6 @@
 import { accessLog, type Direction } from "./access_log.ts";
 import { extension, type Message, typed } from "./message.ts";
+import { notProbe, probeFacts } from "./probes.ts";
 
 const MANAGER = "envoy.filters.network.http_connection_manager";
 const MANAGER_TYPE = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
@@ -35,7 +36,7 @@ export function proxiedHttp(direction: Direction): Message {
     // Together these add, change and trust no header: nobody is internal, so x-envoy-* of a consumer (retries, timeouts) has no effect.
     use_remote_address: true,
     skip_xff_append: true,
-    internal_address_config: {},
+    internal_address_config: { cidr_ranges: [{ address_prefix: "::", prefix_len: 128 }] },
     generate_request_id: false,
     server_header_transformation: "PASS_THROUGH",
     proxy_100_continue: true,
@@ -51,9 +52,9 @@ export function proxiedHttp(direction: Direction): Message {
     // A silent stream (long poll, WebSocket) lives a day; a connection without a stream two hours.
     stream_idle_timeout: "86400s",
     common_http_protocol_options: { idle_timeout: "7200s", max_headers_count: 200 },
-    access_log: [accessLog(direction)],
+    access_log: [accessLog(direction, direction === "inbound" ? notProbe : undefined)],
     access_log_options: { access_log_flush_interval: "10s", flush_log_on_tunnel_successfully_established: true },
-    http_filters: [router({ suppress_envoy_headers: true })],
+    http_filters: [...(direction === "inbound" ? [probeFacts] : []), router({ suppress_envoy_headers: true })],
     route_config: {
       name: direction,
       request_headers_to_remove: ["x-forwarded-proto", "x-envoy-external-address"],

@@ -1,0 +1,108 @@
+import { envoyFiles, paths } from "../../lib/core/names.ts";
+import { proxyArgs } from "../../lib/core/envoy_config.ts";
+import { TextLineStream } from "./lines.ts";
+import type { Namespace } from "./namespace.ts";
+
+/** A line of the access log. */
+export type Record_ = { [field: string]: string | number | undefined };
+
+/** What a proxy is started with. */
+export interface EnvoyOptions {
+  /** Path of the program. */
+  program: string;
+  /** Where it runs. */
+  namespace: Namespace;
+  /** Folder on this machine that is mounted at `paths.config`. */
+  config: string;
+  /** uid and gid. */
+  uid: number;
+  /** Environment of the container. */
+  env: Record<string, string>;
+}
+
+/**
+ * The real Envoy as the proxy container runs it: no capability, no_new_privs, its configuration read-only and its run folder in memory, both at
+ * the places that the configuration names. /etc is hidden from it as in a distroless image.
+ */
+export class Envoy implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<unknown>;
+  readonly #records: Record_[] = [];
+  readonly #noise: string[] = [];
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    const read = async (stream: ReadableStream<Uint8Array>, line: (line: string) => void) => {
+      for await (const l of stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())) line(l);
+    };
+    this.#reading = Promise.all([
+      read(child.stdout, (line) => this.#records.push(JSON.parse(line))),
+      read(child.stderr, (line) => this.#noise.push(line)),
+    ]);
+  }
+
+  /** Starts it; it may not listen yet. */
+  static start({ program, namespace, config, uid, env }: EnvoyOptions): Envoy {
+    const args = [...proxyArgs];
+    args[args.indexOf("--file-flush-interval-msec") + 1] = "20";
+    const script = [
+      "set -e",
+      "mount -t tmpfs tmpfs /run",
+      `mkdir -p ${paths.run} && chown ${uid}:${uid} ${paths.run} && chmod 700 ${paths.run}`,
+      `mount -t tmpfs tmpfs /etc && mkdir -p ${paths.config} && mount --bind "$CONFIG" ${paths.config}`,
+      'exec setpriv --reuid "$0" --regid "$0" --clear-groups --bounding-set -all --inh-caps -all --no-new-privs -- "$@"',
+    ].join("\n");
+    const command = [
+      "unshare",
+      "--mount",
+      "sh",
+      "-c",
+      script,
+      String(uid),
+      program,
+      "-c",
+      `${paths.config}/${envoyFiles.bootstrap}`,
+      ...args,
+    ];
+    const [first, ...rest] = namespace.enter(command);
+    const child = new Deno.Command(first!, {
+      args: rest,
+      env: { ...env, CONFIG: config },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    return new Envoy(child);
+  }
+
+  /** Process id. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Records so far. */
+  get records(): readonly Record_[] {
+    return this.#records;
+  }
+
+  /** What it wrote to its own log. */
+  get noise(): readonly string[] {
+    return this.#noise;
+  }
+
+  /** Ends it by a signal and waits for the end. */
+  async end(signal: Deno.Signal = "SIGKILL"): Promise<Deno.CommandStatus> {
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // It has ended by itself.
+    }
+    const status = await this.#child.status;
+    await this.#reading;
+    return status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+}

