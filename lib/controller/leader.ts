@@ -125,12 +125,21 @@ class Leader {
       await this.#pause(waitMs, term.signal);
       if (term.signal.aborted) return undefined;
       const outcome = await this.#attempt(term.signal);
-      if (outcome.is === "another's") {
-        term.abort();
-        return `${outcome.holder} holds the Lease`;
+      switch (outcome.is) {
+        case "ours":
+          held.sentMs = outcome.sentMs;
+          waitMs = timings.renewMs;
+          break;
+        case "contested":
+          waitMs = waitMs > 0 ? 0 : timings.retryMs; // look at once, but not in a circle
+          break;
+        case "unknown":
+          waitMs = timings.retryMs;
+          break;
+        case "another's":
+          term.abort();
+          return `${outcome.holder} holds the Lease`;
       }
-      if (outcome.is === "ours") held.sentMs = outcome.sentMs;
-      waitMs = outcome.is === "ours" ? timings.renewMs : outcome.is === "contested" ? 0 : timings.retryMs;
     }
   }
 

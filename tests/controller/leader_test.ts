@@ -312,6 +312,21 @@ Deno.test("runLeader() releases also when the abort cut a renewal short that the
   assert.equal(t.server.lease?.spec?.holderIdentity, "");
 });
 
+Deno.test("runLeader() releases also when such a renewal arrives only after it looked", async () => {
+  const t = start();
+  await t.clock.advance(1_000);
+  t.faults.after = (verb) => {
+    if (verb !== "get") return never();
+    t.faults.after = () => {};
+    t.server.store(t.server.lease!);
+  };
+  await t.clock.advance(1_000);
+  t.stop();
+  await t.running;
+  assert.deepEqual(t.calls.slice(-5).map((call) => call.verb), ["replace", "get", "replace", "get", "replace"]);
+  assert.equal(t.server.lease?.spec?.holderIdentity, "");
+});
+
 Deno.test("runLeader() tells when it leads and when it does no more", async () => {
   const changes: boolean[] = [];
   await using t = start({ onChange: (leading) => changes.push(leading) });
