@@ -1,4 +1,5 @@
 import type { Log } from "../ops/log.ts";
+import { together } from "./together.ts";
 import { WorkQueue } from "./work_queue.ts";
 
 /** Something whose changes a controller follows. */
@@ -55,14 +56,11 @@ export interface ControllerOptions {
  */
 export async function runController(options: ControllerOptions, signal: AbortSignal): Promise<void> {
   const { sources, workers, queue = new WorkQueue() } = options;
-  const stop = new AbortController(); // the fault of one worker stops the others
-  const running = AbortSignal.any([signal, stop.signal]);
   const unsubscribe: (() => void)[] = [];
   try {
     for (const source of sources) unsubscribe.push(source.subscribe((key) => queue.add(key)));
-    const work = Array.from({ length: workers }, () => runWorker(options, queue, running).finally(() => stop.abort()));
-    await Promise.allSettled(work);
-    await Promise.all(work); // throws what a worker threw
+    const work = (running: AbortSignal) => runWorker(options, queue, running);
+    await together(Array.from({ length: workers }, () => work), signal);
   } finally {
     for (const end of unsubscribe) end();
     queue.clear();
