@@ -1,4 +1,4 @@
-import { options } from "../lib/core/settings.ts";
+import { options } from "../lib/core/options.ts";
 
 /** Where the program runs; what it may do follows from that. */
 export type Place = "image" | "workstation";

@@ -1,5 +1,7 @@
 import { parseArgs } from "node:util";
-import { type Given, options, parseSettings, type Settings } from "../core/settings.ts";
+import { options } from "../core/options.ts";
+import { type Given, parseSettings } from "../core/parse_settings.ts";
+import type { Settings } from "../core/settings.ts";
 import { type Process, UsageError } from "./verb.ts";
 
 /** A flag that only one verb has. */
@@ -38,7 +40,7 @@ const help: OwnFlag = { short: "h", help: "print this" };
  */
 export function readCommandLine<Name extends string>(
   args: string[],
-  process: Process,
+  process: Pick<Process, "env" | "out">,
   verb: VerbUsage<Name>,
 ): CommandLine<Name> | undefined {
   const ownFlags: Record<string, OwnFlag> = { ...verb.flags, help };
@@ -80,7 +82,7 @@ function completeAlone(args: string[]): string[] {
 }
 
 /** Flags count before variables; an empty variable is one that is not set. */
-function given(values: Record<string, unknown>, process: Process): Partial<Record<keyof Settings, Given>> {
+function given(values: Record<string, unknown>, process: Pick<Process, "env">): Partial<Record<keyof Settings, Given>> {
   const given: Partial<Record<keyof Settings, Given>> = {};
   for (const [key, spec] of specs) {
     const flag = values[spec.flag];

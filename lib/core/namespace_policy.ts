@@ -1,6 +1,7 @@
 import { labels, liqo } from "./names.ts";
 import type { Finding } from "./reasons.ts";
-import { MAX_UID, type Settings } from "./settings.ts";
+import { MAX_UID } from "./setting_values.ts";
+import type { Settings } from "./settings.ts";
 
 /** What we keep of a Namespace. */
 export interface NamespaceFacts {

@@ -1,7 +1,7 @@
 import { renderEnvoyConfig } from "../../lib/core/envoy_config.ts";
 import { CONNTRACK_MARK, ports } from "../../lib/core/names.ts";
 import { redirectArgs, redirectScript } from "../../lib/core/redirect_script.ts";
-import { parseSettings } from "../../lib/core/settings.ts";
+import { parseSettings } from "../../lib/core/parse_settings.ts";
 import { until } from "../cluster/processes.ts";
 import { Envoy, type Record_ } from "./envoy.ts";
 import { type Identity, Namespace, type Service } from "./namespace.ts";

@@ -1,4 +1,5 @@
-import { parseSettings, type Settings } from "../../lib/core/settings.ts";
+import { parseSettings } from "../../lib/core/parse_settings.ts";
+import type { Settings } from "../../lib/core/settings.ts";
 
 /** Default settings with a resolver, as tests want them. */
 export function testSettings(changed: Partial<Settings> = {}): Settings {
