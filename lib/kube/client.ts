@@ -1,4 +1,4 @@
-import { errorOfStatus, isExpired } from "./errors.ts";
+import { errorOfFailure, errorOfStatus, isExpired } from "./errors.ts";
 import { jsonLines } from "./json_lines.ts";
 import { type ListHead, listParts } from "./list_items.ts";
 import { describe, type KubeObject, type ObjectRef, pathOf, pathOfOne, type Resource } from "./resources.ts";
@@ -123,16 +123,14 @@ export class KubeClient implements Disposable {
   }
 
   /** Server-side apply, by force: fields that others own become ours. */
-  apply<T>(resource: Resource<T>, object: KubeObject, options: WriteOptions = {}): Promise<Applied<T>> {
-    const ref = refOf(object);
-    return this.#transport.perform(
-      this.#write("apply", resource, ref, object, options, {
-        method: "PATCH",
-        contentType: "application/apply-patch+yaml", // JSON is YAML
-        query: { force: true },
-      }),
-      async (response) => ({ created: response.status === 201, object: await response.json() as T }),
-    );
+  async apply<T>(resource: Resource<T>, object: KubeObject, options: WriteOptions = {}): Promise<Applied<T>> {
+    const request = this.#write("apply", resource, refOf(object), object, options, {
+      method: "PATCH",
+      contentType: "application/apply-patch+yaml", // JSON is YAML
+      query: { force: true },
+    });
+    const answer = await this.#transport.perform(request);
+    return { created: answer.status === 201, object: parse(request, answer.text) as T };
   }
 
   /** Creates an object. @throws {KubeError} 409 "AlreadyExists" if its name is taken. */
@@ -184,10 +182,10 @@ export class KubeClient implements Disposable {
   }
 
   /** GET of any path, such as "/version"; the text of the answer. */
-  raw(path: string, options: CallOptions & { accept?: string } = {}): Promise<string> {
+  async raw(path: string, options: CallOptions & { accept?: string } = {}): Promise<string> {
     const accept = options.accept ?? "*/*";
     const request: KubeRequest = { action: `get ${path}`, method: "GET", path, accept, ...call(options) };
-    return this.#transport.perform(request, (response) => response.text());
+    return (await this.#transport.perform(request)).text;
   }
 
   /** Closes the connections; calls in flight fail. */
@@ -195,8 +193,8 @@ export class KubeClient implements Disposable {
     this.#transport[Symbol.dispose]();
   }
 
-  #json<T>(request: KubeRequest): Promise<T> {
-    return this.#transport.perform(request, (response) => response.json() as Promise<T>);
+  async #json<T>(request: KubeRequest): Promise<T> {
+    return parse(request, (await this.#transport.perform(request)).text) as T;
   }
 
   #select(
@@ -247,6 +245,14 @@ export class KubeClient implements Disposable {
 interface RawList<T> {
   metadata: { resourceVersion: string; continue?: string };
   items: T[] | null;
+}
+
+function parse(request: KubeRequest, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw errorOfFailure(request.action, cause);
+  }
 }
 
 function call(options: CallOptions): Pick<KubeRequest, "signal" | "timeoutMs" | "retries"> {

@@ -12,14 +12,14 @@ export interface JsonLinesOptions {
  * @throws {SyntaxError} if a line is not JSON, is too long, or the bytes are not UTF-8.
  */
 export async function* jsonLines(
-  body: ReadableStream<Uint8Array>,
+  body: AsyncIterable<Uint8Array>,
   options: JsonLinesOptions = {},
 ): AsyncGenerator<unknown> {
   const { maxLine = 8 << 20, onBytes } = options;
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let partial: string[] = []; // pieces of the line whose end has not come; only new text is searched for it
   let partialLength = 0;
-  for await (const chunk of body) { // leaving the loop early cancels the body
+  for await (const chunk of body) { // leaving the loop early closes the connection
     onBytes?.(chunk.length);
     const text = decode(decoder, chunk);
     let start = 0;

@@ -15,7 +15,7 @@ const QUOTE = 34,
 const ITEMS_KEY = /[{,]\s*"items"\s*:\s*$/;
 
 /** The items of one list answer as they arrive, some at a time, and at last its head. @throws {SyntaxError} */
-export async function* listParts(body: ReadableStream<Uint8Array>): AsyncGenerator<unknown[] | ListHead> {
+export async function* listParts(body: AsyncIterable<Uint8Array>): AsyncGenerator<unknown[] | ListHead> {
   const decoder = new TextDecoder();
   const splitter = new ListSplitter();
   for await (const chunk of body) {

@@ -1,3 +1,4 @@
+import { chunks, text } from "./body.ts";
 import type { Credentials } from "./credentials.ts";
 import { errorOfFailure, errorOfStatus, KubeError } from "./errors.ts";
 import { Deadline, type Sleep, sleep as realSleep } from "./time.ts";
@@ -39,6 +40,12 @@ export interface KubeRequest {
   retries?: number | undefined;
 }
 
+/** A successful answer. */
+export interface Answer {
+  status: number;
+  text: string;
+}
+
 /** A wait longer than this is the caller's business. */
 const MAX_RETRY_AFTER_MS = 10_000;
 
@@ -77,33 +84,35 @@ export class Transport implements Disposable {
   }
 
   /**
-   * Sends `request` and lets `read` take what it needs of the successful answer. The timeout covers both.
+   * The successful answer to `request` as text. The timeout covers all of it.
    * @throws {KubeError} for any other answer and for none.
    * @throws the caller's own abort reason.
    */
-  async perform<T>(request: KubeRequest, read: (response: Response) => Promise<T>): Promise<T> {
+  async perform(request: KubeRequest): Promise<Answer> {
     using deadline = new Deadline(request.signal, request.timeoutMs ?? this.#timeoutMs);
-    return await this.#attempt(request, deadline, read);
+    const { signal } = deadline;
+    return await this.#attempt(request, deadline, async (response) => ({
+      status: response.status,
+      text: response.body === null ? "" : await text(chunks(response.body, signal)),
+    }));
   }
 
   /**
-   * A streamed answer in the parts that `split` makes of it. The timeout covers all of it, unless `split` stops the
-   * clock of the deadline that it gets.
+   * The successful answer in the parts that `split` makes of it while it arrives. The timeout covers all of it, unless
+   * `split` stops the clock of the deadline that it gets.
    * @throws as {@linkcode Transport.perform}, also while the stream goes on.
    */
   async *stream<T>(
     request: KubeRequest,
-    split: (body: ReadableStream<Uint8Array>, deadline: Deadline) => AsyncGenerator<T>,
+    split: (body: AsyncIterable<Uint8Array>, deadline: Deadline) => AsyncGenerator<T>,
   ): AsyncGenerator<T> {
     using deadline = new Deadline(request.signal, request.timeoutMs ?? this.#timeoutMs);
     const body = await this.#attempt(request, deadline, (response) => Promise.resolve(response.body));
     try {
       if (body === null) throw new SyntaxError("the answer has no body");
-      yield* split(body, deadline);
+      yield* split(chunks(body, deadline.signal), deadline);
     } catch (error) {
       throw translate(request, deadline, error);
-    } finally {
-      deadline.abort(); // a body that nobody read to its end must not hold the connection
     }
   }
 
@@ -144,9 +153,8 @@ export class Transport implements Disposable {
       }
     }
     if (response.ok) return response;
-    const text = await response.text();
-    const { action } = request;
-    throw errorOfStatus(action, response.status, statusOf(text), response.headers.get("retry-after"));
+    const body = response.body === null ? "" : await text(chunks(response.body, signal));
+    throw errorOfStatus(request.action, response.status, statusOf(body), response.headers.get("retry-after"));
   }
 
   #fetch(url: string, request: KubeRequest, signal: AbortSignal, token: string | undefined): Promise<Response> {

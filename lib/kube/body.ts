@@ -1,0 +1,43 @@
+import { setImmediate } from "node:timers";
+
+/** Longest time that reading may hold the event loop before others get their turn, in milliseconds. */
+const TURN_MS = 1;
+
+/**
+ * The chunks of an answer's body until its end. Leaving the loop early closes the connection.
+ *
+ * The signal that `fetch` was given is not enough: once garbage has been collected, Deno 2.9.6 no longer hears it
+ * while a body is read, and the reader waits for ever. And a body that arrives as fast as it is read never lets the
+ * event loop turn, so admission would wait for the end of a list.
+ * @throws the signal's reason when it fires.
+ */
+export async function* chunks(body: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  const stop = (): void => void reader.cancel(signal.reason).catch(() => {});
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    let turnBegan = performance.now();
+    for (;;) {
+      signal.throwIfAborted();
+      const { done, value } = await reader.read();
+      signal.throwIfAborted();
+      if (done) return;
+      yield value;
+      if (performance.now() - turnBegan >= TURN_MS) {
+        await new Promise((resolve) => setImmediate(resolve));
+        turnBegan = performance.now();
+      }
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
+    await reader.cancel().catch(() => {});
+  }
+}
+
+/** A whole body as text. */
+export async function text(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of body) text += decoder.decode(chunk, { stream: true });
+  return text + decoder.decode();
+}
