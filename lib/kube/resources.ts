@@ -1,9 +1,10 @@
 import type { MutatingWebhookConfiguration } from "kubernetes-types/admissionregistration/v1.d.ts";
-import type { CustomResourceDefinition } from "kubernetes-types/apiextensions/v1.d.ts";
-import type { Deployment } from "kubernetes-types/apps/v1.d.ts";
+import type { DaemonSet, Deployment } from "kubernetes-types/apps/v1.d.ts";
+import type { SelfSubjectReview } from "kubernetes-types/authentication/v1.d.ts";
 import type { SelfSubjectAccessReview, SubjectAccessReview } from "kubernetes-types/authorization/v1.d.ts";
 import type { Lease } from "kubernetes-types/coordination/v1.d.ts";
-import type { ConfigMap, Event, Namespace, Node, Pod, ResourceQuota, Secret } from "kubernetes-types/core/v1.d.ts";
+import type { ConfigMap, Event, Namespace, Node, Pod, Secret } from "kubernetes-types/core/v1.d.ts";
+import type { EndpointSlice } from "kubernetes-types/discovery/v1.d.ts";
 import type { ObjectMeta } from "kubernetes-types/meta/v1.d.ts";
 import type { NetworkPolicy } from "kubernetes-types/networking/v1.d.ts";
 
@@ -31,13 +32,9 @@ function resource<T>(apiVersion: string, kind: string, plural: string, namespace
 /** Every kind that Data Spacer reads or writes, by its name. */
 export const resources = {
   ConfigMap: resource<ConfigMap>("v1", "ConfigMap", "configmaps", true),
-  CustomResourceDefinition: resource<CustomResourceDefinition>(
-    "apiextensions.k8s.io/v1",
-    "CustomResourceDefinition",
-    "customresourcedefinitions",
-    false,
-  ),
+  DaemonSet: resource<DaemonSet>("apps/v1", "DaemonSet", "daemonsets", true),
   Deployment: resource<Deployment>("apps/v1", "Deployment", "deployments", true),
+  EndpointSlice: resource<EndpointSlice>("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", true),
   Event: resource<Event>("v1", "Event", "events", true),
   Lease: resource<Lease>("coordination.k8s.io/v1", "Lease", "leases", true),
   MutatingWebhookConfiguration: resource<MutatingWebhookConfiguration>(
@@ -50,12 +47,17 @@ export const resources = {
   NetworkPolicy: resource<NetworkPolicy>("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", true),
   Node: resource<Node>("v1", "Node", "nodes", false),
   Pod: resource<Pod>("v1", "Pod", "pods", true),
-  ResourceQuota: resource<ResourceQuota>("v1", "ResourceQuota", "resourcequotas", true),
   Secret: resource<Secret>("v1", "Secret", "secrets", true),
   SelfSubjectAccessReview: resource<SelfSubjectAccessReview>(
     "authorization.k8s.io/v1",
     "SelfSubjectAccessReview",
     "selfsubjectaccessreviews",
+    false,
+  ),
+  SelfSubjectReview: resource<SelfSubjectReview>(
+    "authentication.k8s.io/v1",
+    "SelfSubjectReview",
+    "selfsubjectreviews",
     false,
   ),
   SubjectAccessReview: resource<SubjectAccessReview>(
