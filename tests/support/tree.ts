@@ -20,12 +20,15 @@ export function readFile(path: string): Promise<string> {
   return Deno.readTextFile(ROOT + path);
 }
 
-/** What `deno` prints when it runs in the project with these arguments; its complaint if it fails. */
-export async function deno(...args: string[]): Promise<{ success: boolean; stdout: string; stderr: string }> {
-  const command = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, env: { NO_COLOR: "1" }, stdin: "null" });
-  const { success, stdout, stderr } = await command.output();
+/** Runs `deno` in the project, with these variables besides our own. */
+export async function deno(
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const options = { args, cwd: ROOT, env: { NO_COLOR: "1", ...env }, stdin: "null" } as const;
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), options).output();
   const text = new TextDecoder();
-  return { success, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
 
 interface ModuleGraph {
@@ -51,8 +54,8 @@ export async function importsOf(files: readonly string[]): Promise<Import[]> {
   const entry = await Deno.makeTempFile({ suffix: ".ts" });
   try {
     await Deno.writeTextFile(entry, files.map((file) => `import "file://${ROOT}${file}";\n`).join(""));
-    const { success, stdout, stderr } = await deno("info", "--json", `--config=${ROOT}deno.json`, entry);
-    if (!success) throw new Error(`Cannot read the imports: ${stderr}`);
+    const { code, stdout, stderr } = await deno(["info", "--json", `--config=${ROOT}deno.json`, entry]);
+    if (code !== 0) throw new Error(`Cannot read the imports: ${stderr}`);
     const { modules } = JSON.parse(stdout) as ModuleGraph;
     return modules.filter((module) => !module.specifier.endsWith(entry)).flatMap(({ specifier, dependencies = [] }) =>
       dependencies.map(({ code, type, ...named }) => ({
