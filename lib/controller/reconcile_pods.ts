@@ -12,8 +12,12 @@ export interface ReconcilePodsDeps {
   client: Pick<KubeClient, "listAll" | "delete" | "createSubresource">;
   store: NamespaceStore;
   mode: Settings["recreateUninjected"];
+  /** Waits until the next namespace's pods may be listed. */
+  listPace(signal: AbortSignal): Promise<void>;
   /** Waits until the next pod may be evicted or deleted. */
-  pace(signal: AbortSignal): Promise<void>;
+  recreatePace(signal: AbortSignal): Promise<void>;
+  /** A clock in ms that never goes back. */
+  now(): number;
   /** Says what an operator must know. */
   report(namespace: { name: string; uid: string }, finding: Finding): void;
   /** Notes how many pods of a namespace run without the proxy. */
@@ -37,20 +41,28 @@ export function reconcilePods(
   deps: ReconcilePodsDeps,
 ): (name: string, signal: AbortSignal) => Promise<{ requeueAfterMs?: number }> {
   const reported = new Map<string, string>();
+  const nextLook = new Map<string, number>();
 
   return async (name, signal) => {
     const view = deps.store.get(name);
-    if (view === undefined || !view.policy.proxy || view.policy.terminating) {
+    if (view === undefined || !view.ready || view.policy.terminating) {
       deps.uninjected(name, 0);
       reported.delete(name);
+      nextLook.delete(name);
       return {};
     }
+    // Most changes of a namespace say nothing of its pods.
+    const early = (nextLook.get(name) ?? 0) - deps.now();
+    if (early > 0) return { requeueAfterMs: early };
+    await deps.listPace(signal);
     const pods = await uninjectedPods(name, signal);
     deps.uninjected(name, pods.length);
     reportPods(view.policy, pods);
-    if (pods.length === 0 || deps.mode === "none" || !view.ready) return { requeueAfterMs: LOOK_EVERY_MS };
-    for (const pod of pods) await recreate(view.policy, pod, signal);
-    return { requeueAfterMs: LOOK_AGAIN_MS };
+    const recreating = deps.mode !== "none" && pods.length > 0;
+    if (recreating) { for (const pod of pods) await recreate(view.policy, pod, signal); }
+    const requeueAfterMs = recreating ? LOOK_AGAIN_MS : LOOK_EVERY_MS;
+    nextLook.set(name, deps.now() + requeueAfterMs);
+    return { requeueAfterMs };
   };
 
   async function uninjectedPods(namespace: string, signal: AbortSignal): Promise<Pod[]> {
@@ -80,7 +92,7 @@ export function reconcilePods(
     if (name === undefined) return;
     const controlled = CONTROLLED_BY.some((label) => pod.metadata?.labels?.[label] !== undefined);
     if (!controlled && deps.mode !== "all") return;
-    await deps.pace(signal);
+    await deps.recreatePace(signal);
     const ref = { namespace: namespace.name, name };
     try {
       if (controlled) await evict(ref, uid, signal);
@@ -110,7 +122,8 @@ export function reconcilePods(
   }
 }
 
-function isRunning(pod: Pod): boolean {
+/** Whether a pod has not ended and is not being deleted. */
+export function isRunning(pod: Pod): boolean {
   const phase = pod.status?.phase;
   return phase !== "Succeeded" && phase !== "Failed" && pod.metadata?.deletionTimestamp === undefined;
 }

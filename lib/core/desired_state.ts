@@ -14,7 +14,7 @@ export const ownedNames: Readonly<Record<OwnedKind, string>> = {
   NetworkPolicy: objects.networkPolicy,
 };
 
-/** What a comparison needs of an object that carries our name and our label. */
+/** What a comparison needs of an object that carries our name. */
 export interface Owned {
   kind: OwnedKind;
   namespace: string;
@@ -66,7 +66,7 @@ export function digestOf(object: StoredObject): string {
   return sha256(canonicalJson({ labels, annotations, ownerReferences, finalizers, immutable, data, binaryData, spec }));
 }
 
-/** Keeps what a comparison needs; undefined for an object that has our label but not our name. */
+/** Keeps what a comparison needs; undefined for an object of another name. */
 export function ownedFacts(kind: OwnedKind, object: StoredObject): Owned | undefined {
   const meta = object.metadata ?? {};
   if (meta.name !== ownedNames[kind]) return undefined;

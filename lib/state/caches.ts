@@ -1,7 +1,7 @@
 import type { ConfigMap, Namespace } from "kubernetes-types/core/v1.d.ts";
 import type { NetworkPolicy } from "kubernetes-types/networking/v1.d.ts";
-import { type Owned, ownedFacts, type OwnedKind } from "../core/desired_state.ts";
-import { labels, liqo, objects, PRODUCT } from "../core/names.ts";
+import { type Owned, ownedFacts, type OwnedKind, ownedNames } from "../core/desired_state.ts";
+import { liqo, objects } from "../core/names.ts";
 import { type NamespaceFacts, namespaceFacts } from "../core/namespace_policy.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { Informer, type InformerOptions } from "../kube/informer.ts";
@@ -36,7 +36,8 @@ export class Caches {
       name: (typeof cacheNames)[number],
       options: Omit<InformerOptions<T, O>, "client" | "log" | "onRestart">,
     ) => new Informer<T, O>({ client, log, onRestart: (reason) => onRestart(name, reason), ...options });
-    const ours = `${labels.managedBy}=${PRODUCT}`;
+    // By name, not by label: our rights end with these names, and an object whose label somebody took off is still seen.
+    const named = (kind: OwnedKind) => ({ fieldSelector: `metadata.name=${ownedNames[kind]}` });
     this.namespaces = informer("namespaces", {
       resource: resources.Namespace,
       labelSelector: liqo.remoteClusterId,
@@ -50,12 +51,12 @@ export class Caches {
     this.owned = {
       ConfigMap: informer("configmaps", {
         resource: resources.ConfigMap,
-        labelSelector: ours,
+        ...named("ConfigMap"),
         project: (object) => ownedFacts("ConfigMap", object),
       }),
       NetworkPolicy: informer("networkpolicies", {
         resource: resources.NetworkPolicy,
-        labelSelector: ours,
+        ...named("NetworkPolicy"),
         project: (object) => ownedFacts("NetworkPolicy", object),
       }),
     };

@@ -39,13 +39,12 @@ export class Contract {
     return this.#injection;
   }
 
-  /** Follows the ConfigMap; calls back when what is published has changed. Returns how to end that. */
-  follow(changed: () => void): () => void {
+  /** Follows the ConfigMap; returns how to end that. */
+  follow(): () => void {
     const { mine, published, namespace } = this.#deps;
     const update = () => {
       const templates = publishedTemplates(published.get(`${namespace}/${objects.contract}`));
       this.#injection = { current: mine, accepted: templates.filter((template) => template.id !== mine.id) };
-      changed();
     };
     update();
     return published.subscribe(update);

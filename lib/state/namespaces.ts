@@ -13,7 +13,7 @@ import type { Source } from "./source.ts";
 
 /** All that is known of an offloaded namespace. */
 export interface NamespaceView extends AdmissionView {
-  /** Objects there that carry our name and our label. */
+  /** Objects there that carry our name. */
   owned: Owned[];
 }
 
@@ -23,7 +23,7 @@ export interface NamespaceSources {
   namespaces: Source<NamespaceFacts>;
   /** Tenant namespaces up to Liqo v0.10. */
   tenantsV0: Source<NamespaceFacts>;
-  /** Our objects everywhere, keyed `namespace/name`. */
+  /** Objects of our names everywhere, keyed `namespace/name`. */
   owned: Readonly<Record<OwnedKind, Source<Owned>>>;
 }
 

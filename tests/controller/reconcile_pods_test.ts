@@ -33,6 +33,7 @@ function setUp(mode: "none" | "controlled" | "all", options: { refuse?: number; 
   const calls: string[] = [];
   const findings: Finding[] = [];
   const counts: number[] = [];
+  const clock = { ms: 1 };
   const refuse = () => {
     if (options.refuse) throw new KubeError({ status: options.refuse, reason: "", message: "Cannot evict: budget" });
     return Promise.resolve();
@@ -41,6 +42,7 @@ function setUp(mode: "none" | "controlled" | "all", options: { refuse?: number; 
     client: {
       // deno-lint-ignore require-await
       async *listAll() {
+        calls.push("list");
         yield { items: pods, restarted: false, resourceVersion: "1" };
       },
       delete: (_resource: unknown, ref: { name: string; gracePeriodSeconds?: number }) => {
@@ -54,43 +56,47 @@ function setUp(mode: "none" | "controlled" | "all", options: { refuse?: number; 
     } as unknown as Parameters<typeof reconcilePods>[0]["client"],
     store: { get: () => ({ policy, ready: true, owned: [], ...options.view }) } as unknown as NamespaceStore,
     mode,
-    pace: () => Promise.resolve(),
+    listPace: () => Promise.resolve(),
+    recreatePace: () => Promise.resolve(),
+    now: () => clock.ms,
     report: (_namespace, finding) => findings.push(finding),
     uninjected: (_namespace, count) => counts.push(count),
   });
-  return { calls, findings, counts, run: () => reconcile("trial-pharma", new AbortController().signal) };
+  return { calls, findings, counts, clock, run: () => reconcile("trial-pharma", new AbortController().signal) };
 }
 
 Deno.test("reconcilePods() reports running pods without the proxy once, and counts them", async () => {
-  const { calls, findings, counts, run } = setUp("none");
-  await run();
+  const { calls, findings, counts, clock, run } = setUp("none");
+  assert.deepEqual(await run(), { requeueAfterMs: 300_000 });
+  clock.ms += 100_000;
+  assert.deepEqual(await run(), { requeueAfterMs: 200_000 }, "a change of the namespace is no reason to look again");
+  clock.ms += 200_000;
   await run();
   assert.deepEqual(counts, [2, 2]);
-  assert.deepEqual(calls, []);
+  assert.deepEqual(calls, ["list", "list"]);
   assert.deepEqual(findings, [{ reason: "PodsUninjected", message: "2 pods run without the proxy: bare, web" }]);
 });
 
 Deno.test("reconcilePods() evicts those that a controller makes anew, and deletes others by force only when told", async () => {
   const controlled = setUp("controlled");
   await controlled.run();
-  assert.deepEqual(controlled.calls, ["evict web"]);
+  assert.deepEqual(controlled.calls, ["list", "evict web"]);
   const all = setUp("all");
   await all.run();
-  assert.deepEqual(all.calls, ["evict web", "delete bare 0"]);
+  assert.deepEqual(all.calls, ["list", "evict web", "delete bare 0"]);
   assert.deepEqual(all.findings.map(({ reason }) => reason), ["PodsUninjected", "PodRecreated", "PodRecreated"]);
 });
 
 Deno.test("reconcilePods() reports a refused eviction, and goes on", async () => {
   const { calls, findings, run } = setUp("all", { refuse: 429 });
   assert.deepEqual(await run(), { requeueAfterMs: 15_000 });
-  assert.equal(calls.length, 2);
+  assert.equal(calls.length, 3);
   assert.equal(findings.filter(({ reason }) => reason === "RecreationRefused").length, 2);
 });
 
-Deno.test("reconcilePods() touches nothing while the namespace is not ready, opted out or terminating", async (t) => {
+Deno.test("reconcilePods() touches nothing while the namespace is not ready or terminating", async (t) => {
   const views = {
     "not ready": { ready: false },
-    "opted out": { policy: { ...policy, proxy: false } },
     terminating: { policy: { ...policy, terminating: true } },
   };
   for (const [name, view] of Object.entries(views)) {

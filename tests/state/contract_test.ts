@@ -70,14 +70,12 @@ Deno.test("Contract.publish() lets two replicas that start at once both be heard
 Deno.test("Contract.injection() accepts what other replicas publish, and survives nonsense", async () => {
   const { contract } = setUp();
   const mine = contract(0);
-  let changes = 0;
-  const end = mine.follow(() => changes++);
+  const end = mine.follow();
   assert.deepEqual(mine.injection().accepted, []);
   await mine.publish(signal);
   await contract(1).publish(signal);
   assert.deepEqual(mine.injection().accepted.map(({ id }) => id), [templates[1]!.id]);
   assert.equal(mine.injection().current.id, templates[0]!.id);
-  assert.equal(changes, 3);
   end();
   const published = new FakeSource<Readonly<Record<string, string>>>();
   for (const text of ["", "no json", "{}", "[null, 1, {}]"]) {
@@ -88,7 +86,7 @@ Deno.test("Contract.injection() accepts what other replicas publish, and survive
       mine: templates[0]!,
       published,
     });
-    other.follow(() => {})();
+    other.follow()();
     assert.deepEqual(other.injection().accepted, [], text);
   }
 });

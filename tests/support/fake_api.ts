@@ -162,8 +162,7 @@ export class FakeApi {
     if (this.paused) return;
     const kind = object.kind as OwnedKind;
     const key = `${object.metadata?.namespace}/${object.metadata?.name}`;
-    const labelled = object.metadata?.labels?.["app.kubernetes.io/managed-by"] === PRODUCT;
-    const owned = labelled ? ownedFacts(kind, object as Parameters<typeof ownedFacts>[1]) : undefined;
+    const owned = ownedFacts(kind, object as Parameters<typeof ownedFacts>[1]);
     if (owned === undefined) this.sources[kind].delete(key);
     else this.sources[kind].set(key, owned);
   }
