@@ -110,6 +110,25 @@ Deno.test("runController() follows the retry table", async (t) => {
   }
 });
 
+Deno.test("runController() ends a row of failures with success and with a terminal error", async (t) => {
+  for (const end of [undefined, new TerminalError("x")]) {
+    await t.step(end?.name ?? "success", async () => {
+      const outcomes = [new Error("x"), new Error("x"), end, new Error("x"), undefined];
+      const times: number[] = [];
+      await using c = start(() => {
+        const outcome = outcomes[times.length];
+        times.push(c.clock.now() - 1_000);
+        return outcome === undefined ? Promise.resolve() : Promise.reject(outcome);
+      });
+      c.queue.add("a");
+      await c.clock.advance(100);
+      c.queue.add("a");
+      await c.clock.advance(100);
+      assert.deepEqual(times, [0, 5, 15, 100, 105]);
+    });
+  }
+});
+
 Deno.test("runController() logs a failure with its key and cause", async () => {
   await using t = start(() => Promise.reject(new Error("Cannot apply: no", { cause: new Error("deeper") })));
   t.queue.add("ns-1");
@@ -171,6 +190,7 @@ Deno.test("runController() waits for the runs under way when aborted, and takes 
   assert.deepEqual(events, ["start a"]);
   await t.clock.advance(1);
   assert.deepEqual(events, ["start a", "end a", "stopped"]);
+  assert.equal(t.queue.stats().depth, 0, "the next term begins with an empty queue");
 });
 
 Deno.test("runController() neither counts nor logs runs that the abort cut short", async () => {

@@ -17,7 +17,7 @@ export class FakeClock {
   readonly now = (): number => this.#now;
 
   readonly setTimer = (run: () => void, ms: number): () => void => {
-    const timer = { due: this.#now + ms, run };
+    const timer = { due: this.#now + (ms < 2 ** 31 ? ms : 1), run }; // as the real one does
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
   };

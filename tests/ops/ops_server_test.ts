@@ -163,6 +163,19 @@ Deno.test("OpsServer.shutdown() takes no longer than the limit of a check", asyn
   assert.equal((await answer).status, 503);
 });
 
+Deno.test("OpsServer.shutdown() leaves behind a client that does not read its answer", async () => {
+  const s = start({}, {
+    metrics: { text: () => Promise.resolve("x".repeat(16 << 20)), contentType: "text/plain" },
+    limitMs: 100,
+  });
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: s.server.port });
+  await connection.write(new TextEncoder().encode("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"));
+  await connection.read(new Uint8Array(10)); // the answer has begun
+  await s.server.shutdown();
+  connection.close();
+  await s.server.shutdown(); // now it can end
+});
+
 Deno.test("OpsServer says that its port is taken", async () => {
   await using s = start();
   assert.throws(() => start({}, { port: s.server.port }), Deno.errors.AddrInUse);
