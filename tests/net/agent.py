@@ -53,7 +53,7 @@ def name_of(error):
     return errno.errorcode.get(error.errno, str(error)) if isinstance(error, OSError) else repr(error)
 
 
-def read_all(sock, limit=1 << 24, until=None):
+def read_all(sock, limit=1 << 24, until=None, slow=0):
     """Bytes until EOF, an error, `limit` bytes or the text `until`; how it ended."""
     data = b""
     try:
@@ -64,6 +64,7 @@ def read_all(sock, limit=1 << 24, until=None):
             if not part:
                 return data, "eof"
             data += part
+            time.sleep(slow)
         return data, "open"
     except OSError as error:
         return data, name_of(error)
@@ -72,7 +73,7 @@ def read_all(sock, limit=1 << 24, until=None):
 # --- what a process of a pod does --------------------------------------------------------------------------------------------------------------
 
 def tcp(to, port, send="", bind=None, bind_port=0, device=None, protocol=0, timeout=4, shutdown=False, until=None, limit=1 << 24, hold=0,
-        reuse=False, size=0, at_once=False, linger=None, freebind=False, rthdr=None, ip_options=None, pause=0):
+        reuse=False, size=0, at_once=False, linger=None, freebind=False, rthdr=None, ip_options=None, pause=0, slow=0, before_shutdown=0):
     """Connects, sends, reads. `connected` says whether connect() succeeded; `end` how reading ended."""
     family = family_of(to)
     sock = socket.socket(family, socket.SOCK_STREAM, protocol)
@@ -84,6 +85,8 @@ def tcp(to, port, send="", bind=None, bind_port=0, device=None, protocol=0, time
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if freebind:
             sock.setsockopt(socket.IPPROTO_IP, 15, 1)
+        if slow:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         if device:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
         if ip_options:
@@ -100,7 +103,7 @@ def tcp(to, port, send="", bind=None, bind_port=0, device=None, protocol=0, time
             time.sleep(pause)
         payload = send.encode() if isinstance(send, str) else b""
         if size:
-            payload += b"x" * size
+            payload += b"\x00" * size
         if payload and at_once:
             # Data and FIN in one segment.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
@@ -112,11 +115,13 @@ def tcp(to, port, send="", bind=None, bind_port=0, device=None, protocol=0, time
         if shutdown:
             if size:
                 sender.join()
+            if before_shutdown:
+                time.sleep(before_shutdown)
             sock.shutdown(socket.SHUT_WR)
         if linger is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, linger))
         if limit:
-            data, out["end"] = read_all(sock, limit, until)
+            data, out["end"] = read_all(sock, limit, until, slow)
             out["size"] = len(data)
             out["data"] = data[:4096].decode("latin-1")
         if hold:
@@ -316,7 +321,7 @@ def https_get(to, port, server_name, path="/"):
     import ssl
     context = ssl._create_unverified_context()
     with context.wrap_socket(socket.create_connection((to, port), 5), server_hostname=server_name) as sock:
-        sock.sendall(("GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, server_name)).encode())
+        sock.sendall(("GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (path, server_name)).encode())
         data, _ = read_all(sock)
     return {"status": data.split(b"\r\n")[0].decode(), "size": len(data)}
 

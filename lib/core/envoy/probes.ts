@@ -1,4 +1,4 @@
-import type { Container, Pod } from "kubernetes-types/core/v1.d.ts";
+import type { Container } from "kubernetes-types/core/v1.d.ts";
 import { celFilter } from "./access_log.ts";
 import { extension, type Message } from "./message.ts";
 
@@ -28,14 +28,19 @@ function probeKeys(container: Container): string[] {
   });
 }
 
+/** Longest value of `PROBES_VARIABLE`: it is sent with every pod. */
+const MAX_LENGTH = 1_024;
+
 /**
- * Value of `PROBES_VARIABLE`: port and path of each plain HTTP probe of the pod's containers, blanks around each. A successful GET of one of them
- * from the pod's own node is left out of the access log; absent or empty, everything is recorded.
+ * Value of `PROBES_VARIABLE`: port and path of each plain HTTP probe of the consumer's containers, blanks around each. A successful GET of one of
+ * them from the pod's own node is left out of the access log; absent or empty, everything is recorded, as are probes that find no room.
  */
-export function probesVariable(pod: Pod): string {
-  const containers = [...pod.spec?.initContainers ?? [], ...pod.spec?.containers ?? []];
-  const keys = [...new Set(containers.flatMap(probeKeys))].sort();
-  return keys.length === 0 ? "" : ` ${keys.join(" ")} `;
+export function probesVariable(containers: readonly Container[]): string {
+  let value = "";
+  for (const key of [...new Set(containers.flatMap(probeKeys))].sort()) {
+    if (value.length + key.length + 2 <= MAX_LENGTH) value += ` ${key}`;
+  }
+  return value === "" ? "" : `${value} `;
 }
 
 const KEY = "data-space";

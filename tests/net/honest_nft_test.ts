@@ -1,0 +1,3 @@
+import { honestTraffic } from "./honest.ts";
+
+honestTraffic("nft");
