@@ -180,7 +180,7 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
           templates,
           store,
           owned: caches.owned,
-          earlier: () => contract.injection().accepted.flatMap((template) => Object.values(template.objects)),
+          earlier: () => contract.injection().accepted.flatMap(({ source }) => Object.values(source.objects)),
           queues,
           report,
           log,

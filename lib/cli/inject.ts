@@ -1,6 +1,7 @@
 import { injectionTemplate } from "../core/injected.ts";
 import type { NamespacePolicy } from "../core/namespace_policy.ts";
-import { type Injection, patchPod } from "../core/pod_patch.ts";
+import { type Injection, PreparedTemplate } from "../core/injection.ts";
+import { patchPod } from "../core/pod_patch.ts";
 import { asPod } from "../core/pod_shape.ts";
 import type { Settings } from "../core/settings.ts";
 import { type Document, joinDocuments, withValue } from "./documents.ts";
@@ -64,7 +65,7 @@ class Injector {
   readonly #policyOf: (namespace: string) => NamespacePolicy | undefined;
 
   constructor(settings: Settings, policyOf: (namespace: string) => NamespacePolicy | undefined) {
-    this.#injection = { current: injectionTemplate(settings), accepted: [] };
+    this.#injection = { current: new PreparedTemplate(injectionTemplate(settings)), accepted: [] };
     this.#policyOf = policyOf;
   }
 

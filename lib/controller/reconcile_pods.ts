@@ -1,5 +1,5 @@
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
-import { isInjected } from "../core/injected.ts";
+import { isInjected } from "../core/tenant_containers.ts";
 import type { Finding } from "../core/reasons.ts";
 import type { Settings } from "../core/settings.ts";
 import type { KubeClient } from "../kube/client.ts";

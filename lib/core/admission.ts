@@ -1,7 +1,8 @@
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
 import * as v from "valibot";
 import type { NamespacePolicy } from "./namespace_policy.ts";
-import { type Injection, patchPod } from "./pod_patch.ts";
+import type { Injection } from "./injection.ts";
+import { patchPod } from "./pod_patch.ts";
 import { asPod } from "./pod_shape.ts";
 
 /** What we need of an AdmissionReview (admission.k8s.io/v1) for the creation of a pod. */

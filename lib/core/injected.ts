@@ -1,9 +1,10 @@
-import type { Container, Pod, Volume } from "kubernetes-types/core/v1.d.ts";
+import type { Container, Volume } from "kubernetes-types/core/v1.d.ts";
 import { canonicalJson, sha256 } from "./digest.ts";
 import { type ObjectTemplates, objectTemplates, type OwnedKind } from "./desired_state.ts";
+import { NODE_VARIABLE, PROBES_VARIABLE } from "./envoy/probes.ts";
 import { proxyArgs } from "./envoy_config.ts";
 import { CONNTRACK_MARK, envoyFiles, injectedNames, objects, paths, ports } from "./names.ts";
-import { redirectScript } from "./redirect_script.ts";
+import { redirectArgs, redirectScript } from "./redirect_script.ts";
 import type { Resources, Settings } from "./settings.ts";
 
 /** What differs from pod to pod in the containers that we inject. */
@@ -14,6 +15,8 @@ export interface PodValues {
   consumer: string;
   /** Cluster id that the namespace claims; most often the same. */
   claimedConsumer: string;
+  /** HTTP probes of the pod, as `probesVariable` writes them. */
+  probes: string;
 }
 
 /** What stands for the consumer's id where no tenant namespace vouches for one: no cluster id can look so. */
@@ -38,11 +41,12 @@ export interface InjectionTemplate {
   objects: Record<OwnedKind, string>;
 }
 
-const PROXY_UID = "{{proxy uid}}";
-/** Stands, quotes included, where JSON wants the number. */
-const PROXY_UID_NUMBER = "{{proxy uid, number}}";
-const CONSUMER = "{{consumer}}";
-const CLAIMED_CONSUMER = "{{claimed consumer}}";
+/** What stands in a template for a value of the pod, within a text or, quotes included, as a number. */
+const slot = (key: keyof PodValues): string => `{{${key}}}`;
+const numberSlot = (key: keyof PodValues): number => `{{${key}, number}}` as unknown as number;
+
+/** Finds placeholders in a template's JSON. Groups: the key of a number, or the key of a text. */
+export const PLACEHOLDER: RegExp = /"\{\{(proxyUid), number\}\}"|\{\{(proxyUid|consumer|claimedConsumer|probes)\}\}/;
 
 /** Requests equal to limits: a Guaranteed pod stays so, and quotas and limit ranges are satisfied. */
 function resources(
@@ -57,16 +61,15 @@ function initContainer(settings: Settings): Container {
     image: settings.initImage,
     imagePullPolicy: "IfNotPresent",
     command: ["/bin/sh", "-c", redirectScript],
-    args: [
-      "redirect",
-      `proxy-uid=${PROXY_UID}`,
-      `resolvers=${settings.resolvers.join(",")}`,
-      `outbound-port=${ports.outbound}`,
-      `inbound-port=${ports.inbound}`,
-      `health-port=${ports.health}`,
-      `mark=${CONNTRACK_MARK}`,
-      `backend=${settings.redirectBackend}`,
-    ],
+    args: redirectArgs({
+      proxyUid: slot("proxyUid"),
+      resolvers: settings.resolvers,
+      outboundPort: ports.outbound,
+      inboundPort: ports.inbound,
+      healthPort: ports.health,
+      mark: CONNTRACK_MARK,
+      backend: settings.redirectBackend,
+    }),
     resources: resources(settings.initResources),
     securityContext: {
       runAsUser: 0,
@@ -100,18 +103,19 @@ function proxyContainer(settings: Settings): Container {
     command: ["/usr/local/bin/envoy"],
     args: ["-c", `${paths.config}/${envoyFiles.bootstrap}`, ...proxyArgs],
     env: [
-      { name: "CONSUMER_ID", value: CONSUMER },
-      { name: "CLAIMED_CONSUMER_ID", value: CLAIMED_CONSUMER },
+      { name: "CONSUMER_ID", value: slot("consumer") },
+      { name: "CLAIMED_CONSUMER_ID", value: slot("claimedConsumer") },
       field("POD_NAMESPACE", "metadata.namespace"),
       field("POD_NAME", "metadata.name"),
-      field("NODE_IP", "status.hostIP"),
+      field(NODE_VARIABLE, "status.hostIPs"),
+      { name: PROBES_VARIABLE, value: slot("probes") },
     ],
     startupProbe: { ...probe, periodSeconds: 1, failureThreshold: 60 },
     readinessProbe: { ...probe, periodSeconds: 5, failureThreshold: 3 },
     resources: resources(settings.proxyResources),
     securityContext: {
-      runAsUser: PROXY_UID_NUMBER as unknown as number,
-      runAsGroup: PROXY_UID_NUMBER as unknown as number,
+      runAsUser: numberSlot("proxyUid"),
+      runAsGroup: numberSlot("proxyUid"),
       runAsNonRoot: true,
       privileged: false,
       allowPrivilegeEscalation: false,
@@ -147,58 +151,4 @@ export function injectionTemplate(
     objects: { ConfigMap: kept.ConfigMap.digest, NetworkPolicy: kept.NetworkPolicy.digest },
   };
   return { id: sha256(canonicalJson(content)), ...content };
-}
-
-/** Makes the containers of a template for one pod, as a JSON array. */
-export function fillContainers(template: InjectionTemplate, values: PodValues): string {
-  const escaped = (text: string): string => JSON.stringify(text).slice(1, -1);
-  return template.containers
-    .replaceAll(`"${PROXY_UID_NUMBER}"`, String(values.proxyUid))
-    .replaceAll(PROXY_UID, () => String(values.proxyUid))
-    .replaceAll(CONSUMER, () => escaped(values.consumer))
-    .replaceAll(CLAIMED_CONSUMER, () => escaped(values.claimedConsumer));
-}
-
-/** The proxy's uid: the first of the range that nothing in the pod uses; undefined if all are used. A pure function of the spec. */
-export function chooseProxyUid(pod: Pod, range: { first: number; last: number }): number | undefined {
-  const used = usedIds(pod);
-  for (let uid = range.first; uid <= range.last; uid++) if (!used.has(uid)) return uid;
-  return undefined;
-}
-
-/** User and group ids that a pod names, our own containers left out. */
-function usedIds(pod: Pod): Set<number> {
-  const spec = pod.spec;
-  const ids = new Set<number>();
-  const add = (...values: (number | undefined)[]) => values.forEach((id) => id !== undefined && ids.add(id));
-  const own = spec?.securityContext;
-  add(own?.runAsUser, own?.runAsGroup, own?.fsGroup);
-  if (Array.isArray(own?.supplementalGroups)) add(...own.supplementalGroups);
-  for (const container of tenantContainers(pod)) {
-    add(container.securityContext?.runAsUser, container.securityContext?.runAsGroup);
-  }
-  return ids;
-}
-
-/** Kinds of containers of a pod, as fields of its spec. */
-export const CONTAINER_FIELDS = ["initContainers", "containers", "ephemeralContainers"] as const;
-
-/** Whether a container has the name of one of ours. */
-export function isOurs(container: { name?: string }): boolean {
-  return container.name === injectedNames.init || container.name === injectedNames.proxy;
-}
-
-/** The consumer's containers of all kinds. */
-export function tenantContainers(pod: Pod): Container[] {
-  const all: Container[] = [];
-  for (const field of CONTAINER_FIELDS) {
-    for (const container of (pod.spec?.[field] ?? []) as Container[]) if (!isOurs(container)) all.push(container);
-  }
-  return all;
-}
-
-/** Whether a pod carries our two containers where they belong; says nothing about how they are made. */
-export function isInjected(pod: Pod): boolean {
-  const [first, second] = pod.spec?.initContainers ?? [];
-  return first?.name === injectedNames.init && second?.name === injectedNames.proxy;
 }

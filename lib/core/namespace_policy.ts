@@ -36,9 +36,21 @@ export interface NamespacePolicy {
   profile: Profile;
   /** uid of containers that name none. */
   runAsUser: number;
+  /** RuntimeClasses that pods may ask for. */
+  runtimeClasses: readonly string[];
+  /** PriorityClasses that pods may ask for. */
+  priorityClasses: readonly string[];
+  /** Extended resources that pods may ask for. */
+  extendedResources: readonly string[];
   /** What the operator must know of the namespace itself. */
   findings: Finding[];
 }
+
+/** Settings that the policy of a namespace rests on. */
+export type PolicySettings = Pick<
+  Settings,
+  "defaultRunAsUser" | "proxyUids" | "runtimeClasses" | "priorityClasses" | "extendedResources"
+>;
 
 /** What a Namespace is to us. */
 export type NamespaceRole = "offloaded" | "tenant" | "other";
@@ -93,7 +105,7 @@ function tenantConsumer(tenant: NamespaceFacts | undefined): string | undefined 
 export function namespacePolicy(
   facts: NamespaceFacts,
   tenant: NamespaceFacts | undefined,
-  settings: Pick<Settings, "defaultRunAsUser" | "proxyUids">,
+  settings: PolicySettings,
 ): NamespacePolicy {
   const findings: Finding[] = [];
   const claimed = facts.labels[liqo.remoteClusterId] ?? "";
@@ -142,6 +154,9 @@ export function namespacePolicy(
     netpol,
     profile: mismatch ? "restricted" : profileOf(facts, findings),
     runAsUser: mismatch ? settings.defaultRunAsUser : runAsUserOf(facts, settings, findings),
+    runtimeClasses: settings.runtimeClasses,
+    priorityClasses: settings.priorityClasses,
+    extendedResources: settings.extendedResources,
     findings,
   };
 }
@@ -158,7 +173,7 @@ function profileOf(facts: NamespaceFacts, findings: Finding[]): Profile {
 
 function runAsUserOf(
   facts: NamespaceFacts,
-  settings: Pick<Settings, "defaultRunAsUser" | "proxyUids">,
+  settings: PolicySettings,
   findings: Finding[],
 ): number {
   const value = facts.labels[labels.runAsUser];

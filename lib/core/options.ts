@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { PRODUCT } from "./names.ts";
+import { option, type OptionSpec } from "./option_spec.ts";
 import type { Settings } from "./settings.ts";
 import {
   addresses,
@@ -11,34 +12,12 @@ import {
   isAddress,
   labelMap,
   MAX_UID,
+  names,
   optional,
   resources,
   text,
   uidRange,
 } from "./setting_values.ts";
-
-/** One setting on the command line and in the environment. */
-export interface OptionSpec<T> {
-  /** Flag without the dashes. */
-  flag: string;
-  /** Environment variable that gives the same. */
-  env: string;
-  /** Placeholder of the value in the help text; absent: the flag may stand alone and then means `alone`. */
-  value: string;
-  /** What the flag means without a value, where it may stand so. */
-  alone?: string;
-  /** Default as text; absent: none. */
-  default?: string;
-  /** One line of help. */
-  help: string;
-  /** From text to value; its issue messages say what would be right. */
-  schema: v.GenericSchema<string, T>;
-}
-
-/** A table entry, typed by what its schema makes. */
-function option<T>(spec: OptionSpec<T>): OptionSpec<T> {
-  return spec;
-}
 
 /** Every setting's flag, environment variable, default and check. The order is that of `--help` and of the README. */
 export const options: { [K in keyof Settings]: OptionSpec<Settings[K]> } = {
@@ -241,6 +220,30 @@ export const options: { [K in keyof Settings]: OptionSpec<Settings[K]> } = {
     default: "21337-21346",
     help: "uids that the proxy may run as; a pod gets the first that nothing in it uses",
     schema: uidRange,
+  }),
+  runtimeClasses: option({
+    flag: "runtime-classes",
+    env: "RUNTIME_CLASSES",
+    value: "NAMES",
+    default: "",
+    help: "RuntimeClasses that pods may ask for, each known to work with the redirect rules",
+    schema: names,
+  }),
+  priorityClasses: option({
+    flag: "priority-classes",
+    env: "PRIORITY_CLASSES",
+    value: "NAMES",
+    default: "",
+    help: "PriorityClasses that pods may ask for; the cluster's default class, if it has one, must be among them",
+    schema: names,
+  }),
+  extendedResources: option({
+    flag: "extended-resources",
+    env: "EXTENDED_RESOURCES",
+    value: "NAMES",
+    default: "",
+    help: "extended resources that pods may ask for, like nvidia.com/gpu; no network devices",
+    schema: names,
   }),
   redirectBackend: option({
     flag: "redirect-backend",

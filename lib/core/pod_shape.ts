@@ -1,87 +1,93 @@
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
+import { isQuantity } from "./quantity.ts";
 
-type Check = (value: unknown, path: string) => string | undefined;
+/** What is wrong with a value, as the rest of a sentence that begins with its path; undefined: nothing. Paths are built for wrong values only. */
+type Check = (value: unknown) => string | undefined;
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const ofType = (type: "string" | "number" | "boolean"): Check => (value, path) =>
-  typeof value === type ? undefined : `${path} must be a ${type}`;
+/** Fields may be absent or null; those not named may be anything. */
+const object = (fields: Record<string, Check>, required: readonly string[] = []): Check => {
+  const entries = Object.entries(fields);
+  return (value) => {
+    if (!isRecord(value)) return " must be an object";
+    for (const key of required) {
+      if (!Object.hasOwn(value, key) || value[key] === null) return `.${key} is missing`;
+    }
+    for (const [key, check] of entries) {
+      const field = Object.hasOwn(value, key) ? value[key] ?? undefined : undefined;
+      const problem = field === undefined ? undefined : check(field);
+      if (problem !== undefined) return `.${key}${problem}`;
+    }
+    return undefined;
+  };
+};
 
-const object = (fields: Record<string, Check>, required: readonly string[] = []): Check => (value, path) => {
-  if (!isRecord(value)) return `${path} must be an object`;
-  for (const key of required) {
-    if (value[key] === undefined || value[key] === null) return `${path}.${key} is missing`;
-  }
-  for (const key in fields) {
-    const field = value[key];
-    if (field === undefined || field === null) continue;
-    const problem = fields[key]!(field, `${path}.${key}`);
-    if (problem !== undefined) return problem;
+const arrayOf = (item: Check): Check => (value) => {
+  if (!Array.isArray(value)) return " must be a list";
+  for (let i = 0; i < value.length; i++) {
+    const problem = item(value[i]);
+    if (problem !== undefined) return `[${i}]${problem}`;
   }
   return undefined;
 };
 
-const arrayOf = (item: Check): Check => (value, path) => {
-  if (!Array.isArray(value)) return `${path} must be a list`;
-  for (const [i, element] of value.entries()) {
-    const problem = item(element, `${path}[${i}]`);
-    if (problem !== undefined) return problem;
+const mapOf = (item: Check): Check => (value) => {
+  if (!isRecord(value)) return " must be an object";
+  for (const key of Object.keys(value)) {
+    const problem = item(value[key]);
+    if (problem !== undefined) return `[${key.slice(0, 100)}]${problem}`;
   }
   return undefined;
 };
 
-const mapOf = (item: Check): Check => (value, path) => {
-  if (!isRecord(value)) return `${path} must be an object`;
-  for (const key in value) {
-    const problem = item(value[key], `${path}.${key}`);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
-};
+const string: Check = (value) => typeof value === "string" ? undefined : " must be a string";
+const number: Check = (value) => typeof value === "number" ? undefined : " must be a number";
+const portNumberOrName: Check = (value) =>
+  typeof value === "string" || typeof value === "number" ? undefined : " must be a number or a name";
+const quantity: Check = (value) =>
+  isQuantity(value) ? undefined : " must be a quantity like 100m, 1.5 or 128Mi, and not negative";
+const any = object({});
 
-const string = ofType("string");
-const number = ofType("number");
-const quantity: Check = (value, path) =>
-  typeof value === "string" || typeof value === "number" ? undefined : `${path} must be a quantity`;
+const resources = object({ requests: mapOf(quantity), limits: mapOf(quantity) });
 
-const resources = object({ requests: mapOf(quantity), limits: mapOf(quantity), claims: arrayOf(object({})) });
-
-const securityContext = object({
+const securityContext = {
   runAsUser: number,
   runAsGroup: number,
-  capabilities: object({ add: arrayOf(string), drop: arrayOf(string) }),
-  seccompProfile: object({}),
-});
+  seccompProfile: any,
+};
+
+const probe = object({ httpGet: object({ path: string, port: portNumberOrName, scheme: string }) });
 
 const container = object({
   name: string,
-  image: string,
-  command: arrayOf(string),
-  args: arrayOf(string),
   env: arrayOf(object({ name: string })),
-  ports: arrayOf(object({})),
+  ports: arrayOf(object({ name: string, containerPort: number })),
   volumeMounts: arrayOf(object({ name: string, mountPath: string })),
-  volumeDevices: arrayOf(object({ name: string })),
   resources,
-  securityContext,
+  securityContext: object({
+    ...securityContext,
+    capabilities: object({ add: arrayOf(string), drop: arrayOf(string) }),
+  }),
+  startupProbe: probe,
+  livenessProbe: probe,
+  readinessProbe: probe,
 }, ["name"]);
 
 const pod = object({
-  metadata: object({ name: string, namespace: string, labels: mapOf(string), annotations: mapOf(string) }),
+  metadata: object({ labels: mapOf(string), annotations: mapOf(string) }),
   spec: object({
     containers: arrayOf(container),
     initContainers: arrayOf(container),
     ephemeralContainers: arrayOf(container),
-    volumes: arrayOf(object({ name: string }, ["name"])),
+    volumes: arrayOf(object({ name: string, projected: object({ sources: arrayOf(any) }) }, ["name"])),
     imagePullSecrets: arrayOf(object({ name: string })),
     resources,
     securityContext: object({
-      runAsUser: number,
-      runAsGroup: number,
+      ...securityContext,
       fsGroup: number,
       supplementalGroups: arrayOf(number),
-      seccompProfile: object({}),
     }),
   }, ["containers"]),
 }, ["spec"]);
@@ -92,7 +98,7 @@ const pod = object({
  * @throws {TypeError} naming the first field of the wrong type.
  */
 export function asPod(value: unknown): Pod {
-  const problem = pod(value, "object");
-  if (problem !== undefined) throw new TypeError(`Cannot read pod: ${problem.replace(/^object\./, "")}`);
+  const problem = pod(value);
+  if (problem !== undefined) throw new TypeError(`Cannot read pod: ${problem.replace(/^[. ]/, "")}`);
   return value as Pod;
 }

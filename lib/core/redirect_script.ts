@@ -15,8 +15,8 @@ export const redirectScript: string = stripComments(script);
 
 /** What the script is told, one field per parameter. */
 export interface RedirectParameters {
-  /** uid of the proxy. */
-  proxyUid: number;
+  /** uid of the proxy, or what stands for it in a template. */
+  proxyUid: number | string;
   /** Addresses of the cluster's DNS, IPv4 and IPv6. Empty: no DNS. */
   resolvers: readonly string[];
   /** Port that opened connections are redirected to. */

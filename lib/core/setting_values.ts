@@ -104,3 +104,13 @@ export const uidRange = v.pipe(
     `must be two uids from 1 to ${MAX_UID}, the smaller one first`,
   ),
 );
+
+/** Names of objects of the API, or of resources like `nvidia.com/gpu`, separated by commas. */
+export const names: v.GenericSchema<string, string[]> = v.pipe(
+  v.string(),
+  list,
+  v.check(
+    (all) => all.every((name) => /^[a-zA-Z0-9]([-a-zA-Z0-9._/]{0,251}[a-zA-Z0-9])?$/.test(name)),
+    "must be names separated by commas",
+  ),
+);

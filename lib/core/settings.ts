@@ -58,6 +58,12 @@ export interface Settings {
   defaultRunAsUser: number;
   /** uids that the proxy may run as; a pod gets the first that nothing in it uses. */
   proxyUids: { first: number; last: number };
+  /** RuntimeClasses that pods may ask for, each known to work with the redirect rules. */
+  runtimeClasses: string[];
+  /** PriorityClasses that pods may ask for; the cluster's default class, if it has one, must be among them. */
+  priorityClasses: string[];
+  /** Extended resources that pods may ask for, like `nvidia.com/gpu`; no network devices. */
+  extendedResources: string[];
   /** iptables back end of the redirect rules. */
   redirectBackend: "nft" | "legacy";
   /** What happens to pods that run without the proxy: reported; evicted where a controller makes new ones; or deleted too. */

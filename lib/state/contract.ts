@@ -1,7 +1,7 @@
 import { publish, publishedTemplates } from "../core/contract.ts";
 import type { InjectionTemplate } from "../core/injected.ts";
+import { type Injection, PreparedTemplate } from "../core/injection.ts";
 import { labels, objects, PRODUCT } from "../core/names.ts";
-import type { Injection } from "../core/pod_patch.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { isConflict, isNotFound } from "../kube/errors.ts";
 import { resources } from "../kube/resources.ts";
@@ -31,7 +31,7 @@ export class Contract {
 
   constructor(deps: ContractDeps) {
     this.#deps = deps;
-    this.#injection = { current: deps.mine, accepted: [] };
+    this.#injection = { current: new PreparedTemplate(deps.mine), accepted: [] };
   }
 
   /** What is injected here, and what is accepted besides. */
@@ -44,7 +44,8 @@ export class Contract {
     const { mine, published, namespace } = this.#deps;
     const update = () => {
       const templates = publishedTemplates(published.get(`${namespace}/${objects.contract}`));
-      this.#injection = { current: mine, accepted: templates.filter((template) => template.id !== mine.id) };
+      const others = templates.filter((template) => template.id !== mine.id);
+      this.#injection = { ...this.#injection, accepted: others.map((template) => new PreparedTemplate(template)) };
     };
     update();
     return published.subscribe(update);

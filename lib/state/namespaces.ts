@@ -7,7 +7,7 @@ import {
   roleOf,
   tenantNameOf,
 } from "../core/namespace_policy.ts";
-import type { Injection } from "../core/pod_patch.ts";
+import type { Injection } from "../core/injection.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Source } from "./source.ts";
 
@@ -105,7 +105,7 @@ export class NamespaceStore {
     const { current, accepted } = this.#injection();
     const right = (kind: OwnedKind) =>
       owned.some((o) =>
-        o.kind === kind && o.managed && [current, ...accepted].some((template) => template.objects[kind] === o.digest)
+        o.kind === kind && o.managed && [current, ...accepted].some(({ source }) => source.objects[kind] === o.digest)
       );
     return policy.proxy && right("ConfigMap") && (!policy.netpol || right("NetworkPolicy"));
   }

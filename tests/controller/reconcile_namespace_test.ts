@@ -4,6 +4,7 @@ import { Tampering } from "../../lib/controller/tampering.ts";
 import { Written } from "../../lib/controller/written.ts";
 import { type Because, objectTemplates } from "../../lib/core/desired_state.ts";
 import { injectionTemplate } from "../../lib/core/injected.ts";
+import { PreparedTemplate } from "../../lib/core/injection.ts";
 import { labels, liqo, objects } from "../../lib/core/names.ts";
 import type { NamespaceFacts } from "../../lib/core/namespace_policy.ts";
 import type { Finding } from "../../lib/core/reasons.ts";
@@ -13,7 +14,7 @@ import { testSettings } from "../support/settings.ts";
 
 const settings = testSettings();
 const templates = objectTemplates(settings);
-const injection = { current: injectionTemplate(settings, templates), accepted: [] };
+const injection = { current: new PreparedTemplate(injectionTemplate(settings, templates)), accepted: [] };
 
 function setUp() {
   const api = new FakeApi();

@@ -1,23 +1,12 @@
 import assert from "node:assert/strict";
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
 import { reconcilePods } from "../../lib/controller/reconcile_pods.ts";
-import type { NamespacePolicy } from "../../lib/core/namespace_policy.ts";
 import type { Finding } from "../../lib/core/reasons.ts";
 import { KubeError } from "../../lib/kube/errors.ts";
 import type { NamespaceStore } from "../../lib/state/namespaces.ts";
+import { testPolicy } from "../support/policy.ts";
 
-const policy: NamespacePolicy = {
-  name: "trial-pharma",
-  uid: "u",
-  terminating: false,
-  consumer: "pharma",
-  claimedConsumer: undefined,
-  proxy: true,
-  netpol: true,
-  profile: "restricted",
-  runAsUser: 10_001,
-  findings: [],
-};
+const policy = testPolicy();
 
 const injected = [{ name: "data-space-init" }, { name: "data-space-proxy" }];
 

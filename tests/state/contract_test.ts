@@ -74,8 +74,8 @@ Deno.test("Contract.injection() accepts what other replicas publish, and survive
   assert.deepEqual(mine.injection().accepted, []);
   await mine.publish(signal);
   await contract(1).publish(signal);
-  assert.deepEqual(mine.injection().accepted.map(({ id }) => id), [templates[1]!.id]);
-  assert.equal(mine.injection().current.id, templates[0]!.id);
+  assert.deepEqual(mine.injection().accepted.map(({ source }) => source.id), [templates[1]!.id]);
+  assert.equal(mine.injection().current.source.id, templates[0]!.id);
   end();
   const published = new FakeSource<Readonly<Record<string, string>>>();
   for (const text of ["", "no json", "{}", "[null, 1, {}]"]) {

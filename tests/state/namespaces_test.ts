@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
 import { objectTemplates, type Owned, type OwnedKind } from "../../lib/core/desired_state.ts";
 import { injectionTemplate } from "../../lib/core/injected.ts";
+import { type Injection, PreparedTemplate } from "../../lib/core/injection.ts";
 import { liqo } from "../../lib/core/names.ts";
 import type { NamespaceFacts } from "../../lib/core/namespace_policy.ts";
-import type { Injection } from "../../lib/core/pod_patch.ts";
 import { NamespaceStore } from "../../lib/state/namespaces.ts";
 import { FakeSource } from "../support/fake_api.ts";
 import { testSettings } from "../support/settings.ts";
 
 const settings = testSettings();
 const templates = objectTemplates(settings);
-const current = injectionTemplate(settings, templates);
+const template = injectionTemplate(settings, templates);
+const current = new PreparedTemplate(template);
 
 function facts(name: string, labels: Record<string, string>, namespaceMap?: string): NamespaceFacts {
   return { name, uid: `uid-${name}`, labels, namespaceMap, terminating: false };
@@ -45,7 +46,9 @@ Deno.test("NamespaceStore.get() knows offloaded namespaces, and no tenant namesp
 Deno.test("NamespaceStore.get() is ready only when all objects are there as a known version makes them", async (t) => {
   const { namespaces, store, offload, put } = setUp({
     current,
-    accepted: [{ ...current, id: "before", objects: { ConfigMap: "old", NetworkPolicy: "old" } }],
+    accepted: [
+      new PreparedTemplate({ ...template, id: "before", objects: { ConfigMap: "old", NetworkPolicy: "old" } }),
+    ],
   });
   namespaces.set(tenant.name, tenant);
   offload("trial");

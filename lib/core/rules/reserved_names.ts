@@ -1,46 +1,55 @@
-import type { Pod } from "kubernetes-types/core/v1.d.ts";
 import { injectedNames, RESERVED_PREFIX } from "../names.ts";
-import { locatedContainers } from "./containers.ts";
-import type { Rule, Violation } from "./rule.ts";
+import { pathOf } from "../tenant_containers.ts";
+import { containerRule, listAt, type Rule, valueAt, type Violation } from "./rule.ts";
 
 const OUR_VOLUMES: readonly string[] = [injectedNames.configVolume, injectedNames.runVolume];
 
-const notReserved = `names that begin with "${RESERVED_PREFIX}" are reserved by the provider: choose another`;
+const notReserved = `must be another name: those that begin with "${RESERVED_PREFIX}" are reserved by the provider`;
 
-/** Containers and volumes of the consumer keep off our names. */
-export const reservedNames: Rule = {
+const isReserved = (name: unknown): boolean => typeof name === "string" && name.startsWith(RESERVED_PREFIX);
+
+/** A volume has one of our names only once, and there it is ours: see `injectionDifference`. */
+const volumeNames: Rule = {
   id: "reserved-names",
   row: "reserved container or volume name",
   relaxedBy: [],
-  check(pod: Pod): Violation[] {
-    const violations: Violation[] = [];
-    for (const { container, field } of locatedContainers(pod)) {
-      if (container.name?.startsWith(RESERVED_PREFIX)) {
-        violations.push({ field: `${field}.name`, message: notReserved });
-      }
-    }
-    for (const [i, volume] of (pod.spec?.volumes ?? []).entries()) {
-      if (volume.name?.startsWith(RESERVED_PREFIX) && !OUR_VOLUMES.includes(volume.name)) {
-        violations.push({ field: `spec.volumes[${i}].name`, message: notReserved });
-      }
-    }
-    return violations;
+  check(pod) {
+    const seen = new Set<string>();
+    return (pod.spec?.volumes ?? []).flatMap(({ name }, i): Violation[] => {
+      const ours = OUR_VOLUMES.includes(name) && !seen.has(name);
+      seen.add(name);
+      return isReserved(name) && !ours ? [{ field: `spec.volumes[${i}].name`, message: notReserved }] : [];
+    });
   },
 };
 
-/** No container of the consumer mounts a volume of ours: the admin socket lies in one. */
-export const reservedVolumes: Rule = {
+/** The admin socket lies in one of our volumes. */
+const volumeMounts: readonly Rule[] = (["volumeMounts", "volumeDevices"] as const).map((list): Rule => ({
   id: "reserved-volumes",
   row: "our volumes in a tenant container",
   relaxedBy: [],
-  check(pod: Pod): Violation[] {
-    return locatedContainers(pod).flatMap(({ container, field }) =>
-      [...(container.volumeMounts ?? []), ...(container.volumeDevices ?? [])].filter((mount) =>
-        mount.name?.startsWith(RESERVED_PREFIX)
-      ).map((mount) => ({
-        field: `${field}.volumeMounts[${mount.name}]`,
-        message: "this volume belongs to the provider: remove the mount",
-      }))
-    );
-  },
-};
+  check: (_pod, { containers }) =>
+    containers.flatMap((located) =>
+      listAt(located.container, [list]).flatMap((mount, i): Violation[] =>
+        isReserved(valueAt(mount, ["name"]))
+          ? [{
+            field: `${pathOf(located)}.${list}[${i}].name`,
+            message: "must be a volume of your own: this one belongs to the provider",
+          }]
+          : []
+      )
+    ),
+}));
+
+/** Containers, volumes and mounts of the consumer keep off our names. */
+export const reservedNameRules: readonly Rule[] = [
+  containerRule({
+    id: "reserved-names",
+    row: "reserved container or volume name",
+    field: "name",
+    right: (name) => !isReserved(name),
+    must: notReserved,
+  }),
+  volumeNames,
+  ...volumeMounts,
+];

@@ -1,7 +1,7 @@
-import type { Container, Pod, PodSecurityContext, SecurityContext } from "kubernetes-types/core/v1.d.ts";
+import type { Container, PodSecurityContext, SecurityContext } from "kubernetes-types/core/v1.d.ts";
 import type { NamespacePolicy, Profile } from "../namespace_policy.ts";
-import { locatedContainers } from "./containers.ts";
-import type { Rule, RuleContext, Violation } from "./rule.ts";
+import { pathOf } from "../tenant_containers.ts";
+import type { Rule, RuleContext } from "./rule.ts";
 
 /** A field of the security context: what it is set to where nothing is said, and what it may say. One predicate for both. */
 interface SecurityField {
@@ -77,7 +77,7 @@ const securityFields: readonly SecurityField[] = [
       return (drop ?? []).includes("ALL") &&
         (add ?? []).every((name) => allowedCapabilities[policy.profile].includes(name));
     },
-    must: ({ policy }) => `must add none but ${allowedCapabilities[policy.profile].join(", ")}`,
+    must: ({ policy }) => `must add none but ${allowedCapabilities[policy.profile].join(", ")}, and drop ALL`,
   },
   {
     id: "seccomp",
@@ -86,7 +86,7 @@ const securityFields: readonly SecurityField[] = [
     inherits: true,
     fill: () => ({ type: "RuntimeDefault" }),
     right: (value) => (value as SecurityContext["seccompProfile"])?.type === "RuntimeDefault",
-    must: () => `must be of type RuntimeDefault`,
+    must: () => "must be of type RuntimeDefault",
   },
 ];
 
@@ -95,10 +95,7 @@ function effective(field: SecurityField, container: Container, pod: PodSecurityC
   return own ?? (field.inherits ? pod?.[field.field as keyof PodSecurityContext] ?? undefined : undefined);
 }
 
-/**
- * What a container's security context lacks: only what neither it nor the pod says. Nothing that is said is replaced, except that
- * dropping ALL capabilities is added to what a container drops by itself.
- */
+/** What a container's security context lacks: what neither it nor the pod says. Nothing that is said is replaced. */
 export function missingSecurity(
   container: Container,
   pod: PodSecurityContext | undefined,
@@ -111,21 +108,22 @@ export function missingSecurity(
     const value = field.fill(policy, uid);
     if (value !== undefined) missing[field.field] = value;
   }
-  const capabilities = container.securityContext?.capabilities;
-  if (capabilities && !(capabilities.drop ?? []).includes("ALL")) {
-    missing.capabilities = { ...capabilities, drop: [...(capabilities.drop ?? []), "ALL"] };
-  }
   return missing;
 }
 
+/** Whether a container names capabilities but does not drop all others, which is added to what it says. */
+export function keepsCapabilities(container: Container): boolean {
+  const capabilities = container.securityContext?.capabilities;
+  return capabilities !== undefined && capabilities !== null && !(capabilities.drop ?? []).includes("ALL");
+}
+
 /** One rule for each field, over all containers of the consumer. */
-export const securityContextRules: readonly Rule[] = securityFields.map((field) => ({
+export const securityContextRules: readonly Rule[] = securityFields.map((field): Rule => ({
   id: field.id,
   row: field.row,
   relaxedBy: [],
-  check(pod: Pod, context: RuleContext): Violation[] {
-    return locatedContainers(pod)
+  check: (pod, context) =>
+    context.containers
       .filter(({ container }) => !field.right(effective(field, container, pod.spec?.securityContext), context))
-      .map((located) => ({ field: `${located.field}.securityContext.${field.field}`, message: field.must(context) }));
-  },
+      .map((located) => ({ field: `${pathOf(located)}.securityContext.${field.field}`, message: field.must(context) })),
 }));

@@ -1,0 +1,104 @@
+import { injectedNames } from "../names.ts";
+import {
+  containerRule,
+  emptyOrAbsent,
+  falseOrAbsent,
+  type FieldRule,
+  itemRule,
+  oneOf,
+  podRule,
+  type Rule,
+} from "./rule.ts";
+
+const row = "hostNetwork, hostPID, hostIPC, hostPort, privileged, hostPath, procMount, Windows";
+
+const falseOr = { right: falseOrAbsent, must: "must be false or left out" };
+const absent = { right: (value: unknown) => value === undefined, must: "must be left out" };
+const empty = { right: emptyOrAbsent, must: "must be left out" };
+
+/** Types that Pod Security's `baseline` admits; user and role it does not. */
+const SELINUX_TYPES = ["container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+
+/** Fields of a security context that pod and container both have; the pod's hold for the provider's containers too. */
+const onBothLevels: readonly FieldRule[] = [
+  {
+    id: "windows",
+    row,
+    field: "securityContext.windowsOptions",
+    right: absent.right,
+    must: "must be left out: only Linux pods run here",
+  },
+  {
+    id: "selinux",
+    row: "`baseline`",
+    field: "securityContext.seLinuxOptions.type",
+    right: oneOf("", ...SELINUX_TYPES),
+    must: `must be one of ${SELINUX_TYPES.join(", ")}, or left out`,
+  },
+  { id: "selinux", row: "`baseline`", field: "securityContext.seLinuxOptions.user", ...empty },
+  { id: "selinux", row: "`baseline`", field: "securityContext.seLinuxOptions.role", ...empty },
+  {
+    id: "app-armor",
+    row: "`baseline`",
+    field: "securityContext.appArmorProfile.type",
+    right: oneOf("RuntimeDefault", "Localhost"),
+    must: "must be RuntimeDefault or Localhost, or left out",
+  },
+];
+
+const APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/";
+const OURS: readonly string[] = [`${APP_ARMOR}${injectedNames.init}`, `${APP_ARMOR}${injectedNames.proxy}`];
+
+/** The API server makes fields of these annotations, also for our containers, and after every webhook. */
+const appArmorAnnotations: Rule = {
+  id: "app-armor",
+  row: "values injected through annotations",
+  relaxedBy: [],
+  check: (pod) =>
+    Object.entries(pod.metadata?.annotations ?? {}).filter(([key, value]) =>
+      key.startsWith(APP_ARMOR) && (OURS.includes(key) || !/^(runtime\/default|localhost\/.*)$/.test(value))
+    ).map(([key]) => ({
+      field: `metadata.annotations[${key.slice(0, 100)}]`,
+      message: "must be runtime/default or localhost/<profile>, and name a container of yours, or be left out",
+    })),
+};
+
+/** The pod keeps off its node: nothing of the host is shared, nothing of the kernel is set. */
+export const hostRules: readonly Rule[] = [
+  podRule({ id: "host-network", row, field: "spec.hostNetwork", ...falseOr }),
+  podRule({ id: "host-pid", row, field: "spec.hostPID", ...falseOr }),
+  podRule({ id: "host-ipc", row, field: "spec.hostIPC", ...falseOr }),
+  itemRule({
+    id: "host-port",
+    row,
+    list: "ports",
+    field: "hostPort",
+    right: oneOf(0),
+    must: "must be left out: the node's ports belong to the provider",
+  }),
+  containerRule({
+    id: "proc-mount",
+    row,
+    field: "securityContext.procMount",
+    right: oneOf("", "Default"),
+    must: "must be Default or left out",
+  }),
+  podRule({ id: "windows", row, field: "spec.os.name", right: oneOf("linux"), must: "must be linux or left out" }),
+  podRule({
+    id: "share-process-namespace",
+    row: "shareProcessNamespace",
+    field: "spec.shareProcessNamespace",
+    ...falseOr,
+  }),
+  podRule({ id: "sysctls", row: "sysctls", field: "spec.securityContext.sysctls", ...empty }),
+  containerRule({ id: "ulimits", row: "`baseline`, 1.37", field: "securityContext.ulimits", ...absent }),
+  containerRule({
+    id: "cgroup-mount",
+    row: "`restricted`, 1.38",
+    field: "securityContext.cgroupOptions.mountMode",
+    right: oneOf("ReadOnly"),
+    must: "must be ReadOnly or left out",
+  }),
+  ...onBothLevels.flatMap((rule) => [podRule({ ...rule, field: `spec.${rule.field}` }), containerRule(rule)]),
+  appArmorAnnotations,
+];

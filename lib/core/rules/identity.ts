@@ -1,0 +1,65 @@
+import { usedIds } from "../proxy_uid.ts";
+import { listAt, oneOf, podRule, type Rule, type Violation } from "./rule.ts";
+
+const row = "service account token";
+
+const defaultAccount = {
+  right: oneOf("", "default"),
+  must: 'must be "default" or left out: the provider gives pods no identity of its own',
+};
+
+/** Kinds of projected sources that prove an identity of the pod to the provider's cluster. */
+const IDENTITIES = ["serviceAccountToken", "podCertificate"] as const;
+
+const projectedIdentities: Rule = {
+  id: "projected-tokens",
+  row,
+  relaxedBy: [],
+  check: (pod) =>
+    listAt(pod, ["spec", "volumes"]).flatMap((volume, i) =>
+      listAt(volume, ["projected", "sources"]).flatMap((source, k): Violation[] => {
+        const identity = IDENTITIES.find((kind) => (source as Record<string, unknown> | null)?.[kind] != null);
+        if (identity === undefined) return [];
+        return [{
+          field: `spec.volumes[${i}].projected.sources[${k}].${identity}`,
+          message: "must be left out: the provider gives pods no identity; a token of your own goes into a Secret",
+        }];
+      })
+    ),
+};
+
+/** Row 8 and 11: the uid is chosen so that this holds; a group shared with the proxy opens no way, and shows its files to nobody either. */
+const proxyUid: Rule = {
+  id: "proxy-uid",
+  row: "proxy uid at pod, container, init, ephemeral level, or image USER (invisible)",
+  relaxedBy: [],
+  check: (pod, context) =>
+    usedIds(pod, context.containers).has(context.proxyUid)
+      ? [{ field: "spec", message: `must not use the user or group id ${context.proxyUid}` }]
+      : [],
+};
+
+/** The pod is nobody in the provider's cluster. */
+export const identityRules: readonly Rule[] = [
+  podRule({
+    id: "service-account",
+    row: "serviceAccountName, nodeName, priorityClassName",
+    field: "spec.serviceAccountName",
+    ...defaultAccount,
+  }),
+  podRule({
+    id: "service-account",
+    row: "serviceAccountName, nodeName, priorityClassName",
+    field: "spec.serviceAccount",
+    ...defaultAccount,
+  }),
+  podRule({
+    id: "automount-token",
+    row,
+    field: "spec.automountServiceAccountToken",
+    right: (value) => value === false,
+    must: "must be false",
+  }),
+  projectedIdentities,
+  proxyUid,
+];

@@ -1,0 +1,95 @@
+import { pathOf } from "../tenant_containers.ts";
+import {
+  containerRule,
+  emptyOrAbsent,
+  type FieldRule,
+  itemRule,
+  podRule,
+  type Rule,
+  type RuleContext,
+  valueAt,
+  type Violation,
+} from "./rule.ts";
+
+/** Resources that every node has; all others are devices, which may be network cards. */
+const COMMON = /^(cpu|memory|ephemeral-storage|hugepages-[^/]*)$/;
+
+const allowList = (allowed: readonly string[]): string =>
+  allowed.length === 0 ? "must be left out" : `must be one of ${allowed.join(", ")}, or left out`;
+
+function extendedIn(resources: unknown, field: string, { policy }: RuleContext): Violation[] {
+  return (["requests", "limits"] as const).flatMap((part) =>
+    Object.keys((valueAt(resources, [part]) ?? {}) as Record<string, unknown>)
+      .filter((key) => !COMMON.test(key) && !policy.extendedResources.includes(key))
+      .map((key) => ({
+        field: `${field}.${part}[${key.slice(0, 100)}]`,
+        message: `must be left out: the provider gives pods cpu, memory${
+          policy.extendedResources.map((name) => `, ${name}`).join("")
+        } and ephemeral storage only`,
+      }))
+  );
+}
+
+/** Devices of the node's, network cards among them, are given to pods as extended resources. */
+const extendedResources: Rule = {
+  id: "extended-resources",
+  row: "more interfaces",
+  relaxedBy: [],
+  check: (pod, context) => [
+    ...extendedIn(valueAt(pod, ["spec", "resources"]), "spec.resources", context),
+    ...context.containers.flatMap((located) =>
+      extendedIn(located.container.resources, `${pathOf(located)}.resources`, context)
+    ),
+  ],
+};
+
+const claims: Omit<FieldRule, "field"> = {
+  id: "resource-claims",
+  row: "more interfaces",
+  right: emptyOrAbsent,
+  must: "must be left out: the provider gives pods no devices by claim",
+};
+
+/** The provider decides where a pod runs, on what, and before whom. */
+export const schedulingRules: readonly Rule[] = [
+  podRule({
+    id: "node-name",
+    row: "serviceAccountName, nodeName, priorityClassName",
+    field: "spec.nodeName",
+    right: emptyOrAbsent,
+    must: "must be left out: the provider's scheduler chooses the node",
+  }),
+  podRule({
+    id: "priority-class",
+    row: "serviceAccountName, nodeName, priorityClassName",
+    field: "spec.priorityClassName",
+    right: (value, { policy }) => emptyOrAbsent(value) || policy.priorityClasses.includes(value as string),
+    must: ({ policy }) => allowList(policy.priorityClasses),
+  }),
+  podRule({
+    id: "runtime-class",
+    row: "runtimeClassName (gVisor, Kata)",
+    field: "spec.runtimeClassName",
+    right: (value, { policy }) => value === undefined || policy.runtimeClasses.includes(value as string),
+    must: ({ policy }) => allowList(policy.runtimeClasses),
+  }),
+  podRule({ ...claims, field: "spec.resourceClaims" }),
+  podRule({ ...claims, field: "spec.resources.claims" }),
+  containerRule({ ...claims, field: "resources.claims" }),
+  extendedResources,
+  podRule({
+    id: "ephemeral-containers",
+    row: "`pods/ephemeralcontainers`",
+    field: "spec.ephemeralContainers",
+    right: emptyOrAbsent,
+    must: "must be left out",
+  }),
+  itemRule({
+    id: "restart-rules",
+    row: "restartPolicyRules, RestartAllContainers",
+    list: "restartPolicyRules",
+    field: "action",
+    right: (action) => action === "Restart",
+    must: "must be Restart: the pod's other containers cannot be restarted by one of them",
+  }),
+];
