@@ -57,6 +57,7 @@ export class ScriptedServer implements AsyncDisposable {
     try {
       assert.ok(call, `unexpected call ${what}`);
       this.#next++;
+      this.#wake();
       assert.equal(`${request.method} ${url.pathname}`, `${call.method ?? "GET"} ${call.path}`);
       for (const [key, value] of Object.entries(call.query ?? {})) {
         assert.equal(url.searchParams.get(key), value, `query ${key} of ${what}`);
@@ -68,10 +69,13 @@ export class ScriptedServer implements AsyncDisposable {
       return await call.answer(request);
     } catch (error) {
       this.#faults.push(String(error));
+      this.#wake();
       return status(418, "Unscripted", String(error));
-    } finally {
-      for (const resolve of this.#waiting.splice(0)) resolve();
     }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
