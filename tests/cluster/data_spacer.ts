@@ -1,5 +1,6 @@
 import type { Container } from "kubernetes-types/core/v1.d.ts";
 import { parseAllDocuments } from "yaml";
+import { runtimeFlags } from "../../deploy/runtime_flags.ts";
 import type { Cluster } from "./cluster.ts";
 import { freePort } from "./network.ts";
 import { Replica } from "./replica.ts";
@@ -18,12 +19,9 @@ export interface ReplicaOptions {
   flags?: string[];
   /** Environment variables besides those of the Deployment. */
   env?: Record<string, string>;
-  /** Program to run; by default main.ts under Deno, with {@linkcode PERMISSIONS}. */
+  /** Program to run; by default main.ts under Deno, with the permissions that it has in the image. */
   command?: string[];
 }
-
-/** Permissions of the process under test: as in the image, with nothing to prompt for. */
-export const PERMISSIONS = ["--no-prompt", "--allow-net", "--allow-read", "--allow-env"];
 
 /** Addresses of the cluster's DNS as far as the tests go; nothing answers there. */
 const RESOLVERS = "10.96.0.10";
@@ -103,7 +101,11 @@ export class DataSpacer implements AsyncDisposable {
       `--ops-port=${ports.ops}`,
       `--resolvers=${RESOLVERS}`,
     ];
-    const { command = [Deno.execPath(), "run", "--quiet", ...PERMISSIONS, `${ROOT}main.ts`] } = options;
+    // In place of the ServiceAccount that a pod mounts it reads a kubeconfig and a token.
+    const permissions = runtimeFlags.image.map((flag) =>
+      flag.startsWith("--allow-read=") ? `${flag},${processes.folder}` : flag
+    );
+    const { command = [Deno.execPath(), "run", "--quiet", ...permissions, `${ROOT}main.ts`] } = options;
     const args = container.args?.length ? container.args : ["serve"];
     await replica.start({
       command: [...command, ...args, ...flags, ...options.flags ?? []],

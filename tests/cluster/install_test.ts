@@ -170,11 +170,7 @@ Deno.test("kubectl delete -k removes all of it, the webhook first, and no pod is
   const refused = await liqo.createPod(await liqoPod("trial-pharma", "before"), { dryRun: true });
   assert.ok(!refused.created && refused.message.includes("pod-rules.data-spacer.provider"), JSON.stringify(refused));
 
-  const deleted = await kubectl(
-    "delete",
-    "-k",
-    await overlay("resources: [../deploy/base]\nsortOptions: {order: fifo}"),
-  );
+  const deleted = await kubectl("delete", "-k", BASE);
   assert.match(deleted, /^mutatingwebhookconfiguration\.admissionregistration\.k8s\.io "data-spacer" deleted/);
   const after = await liqo.createPod(await liqoPod("trial-pharma", "after"));
   assert.ok(after.created, JSON.stringify(after));
