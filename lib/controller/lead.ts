@@ -10,6 +10,7 @@ import { reconcileNamespace } from "./reconcile_namespace.ts";
 import { reconcilePods } from "./reconcile_pods.ts";
 import type { Report } from "./report.ts";
 import { Tampering } from "./tampering.ts";
+import { together } from "./together.ts";
 import type { WorkQueue } from "./work_queue.ts";
 import { Written } from "./written.ts";
 
@@ -79,7 +80,7 @@ export async function lead(deps: LeadDeps, signal: AbortSignal): Promise<void> {
       deps.uninjected([...counts.values()].reduce((sum, n) => sum + n, 0));
     },
   });
-  const controller = (name: ControllerName, reconcile: typeof namespaces, workers: number) =>
+  const controller = (name: ControllerName, reconcile: typeof namespaces, workers: number) => (running: AbortSignal) =>
     runController({
       name,
       sources: [store],
@@ -88,12 +89,13 @@ export async function lead(deps: LeadDeps, signal: AbortSignal): Promise<void> {
       queue: queues[name],
       log,
       onResult: (result) => deps.result(name, result),
-    }, signal);
+    }, running);
   try {
-    await Promise.all([
+    // Not Promise.all: the Lease is given back when this ends, so nothing may go on then.
+    await together([
       controller("namespaces", namespaces, settings.workers),
       controller("pods", pods, POD_WORKERS),
-    ]);
+    ], signal);
   } finally {
     unfollow();
     deps.uninjected(0);
