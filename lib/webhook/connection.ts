@@ -1,17 +1,21 @@
 import { type HandshakeProgress, HandshakeWatcher } from "./tls_records.ts";
 
-/** Why the front ended a connection; `done` is the two ends' own doing. */
-export type EndReason =
-  | "done"
-  | "not-tls"
-  | "handshake"
-  | "idle"
-  | "slow"
-  | "asked"
-  | "retired"
-  | "drained"
-  | "no-certificate"
-  | "limit";
+/** Why a connection ended, and what that means; keys are the labels of a metric. */
+export const endReasons = {
+  done: "client or listener closed it",
+  limit: "there were too many connections",
+  unavailable: "there is no certificate yet, or the listener behind cannot be reached",
+  "not-tls": "the client does not speak TLS",
+  handshake: "the TLS handshake took too long",
+  slow: "the client sends its request too slowly",
+  idle: "nothing was said for too long",
+  closed: "the answer said that it was the last, and the client did not close",
+  retired: "its certificate was replaced long ago",
+  drained: "the process ends",
+} as const;
+
+/** A key of `endReasons`. */
+export type EndReason = keyof typeof endReasons;
 
 /** Limits of one connection, ms. */
 export interface ConnectionLimits {
@@ -57,11 +61,6 @@ export class Connection {
     this.#openedAt = this.#activeAt = now();
   }
 
-  /** The client has sent something that is not answered yet. */
-  get awaiting(): boolean {
-    return this.#askedAt !== 0;
-  }
-
   /** How long nothing has come or gone, ms. */
   get idleMs(): number {
     return this.#now() - this.#activeAt;
@@ -83,7 +82,7 @@ export class Connection {
       const first = await this.#client.read(buffer);
       if (first !== null && this.#look(buffer.subarray(0, first))) {
         this.#inner = await connect();
-        if (this.#inner === undefined) this.end("no-certificate");
+        if (this.#inner === undefined) this.end("unavailable");
         else await this.#splice(this.#inner, buffer, first);
       }
     } catch {
@@ -111,7 +110,7 @@ export class Connection {
     const now = this.#now();
     const { handshakeMs, exchangeMs, idleMs, lingerMs } = this.#limits;
     if (this.#progress === "started") return now - this.#openedAt > handshakeMs ? "handshake" : undefined;
-    if (this.#lingerFrom !== 0 && now - this.#lingerFrom > lingerMs) return "asked";
+    if (this.#lingerFrom !== 0 && now - this.#lingerFrom > lingerMs) return "closed";
     if (this.#askedAt !== 0 && this.#clientAt - this.#askedAt > exchangeMs) return "slow";
     return now - this.#activeAt > idleMs ? "idle" : undefined;
   }

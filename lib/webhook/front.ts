@@ -47,6 +47,9 @@ export interface FrontOptions {
 /** How long to wait after a fault of accept, ms: at once it would only fail again. */
 const ACCEPT_PAUSE_MS = 100;
 
+/** How often a drain looks again, ms. */
+const DRAIN_STEP_MS = 20;
+
 /** How long a connection is silent before a drain may close it, ms. */
 const QUIET_MS = 250;
 
@@ -68,7 +71,11 @@ export class Front {
   #newest: TlsListener | undefined;
   #closing = false;
 
-  /** Listens at once; until `use` is called, connections are closed. @throws if the port cannot be had. */
+  /**
+   * Listens at once; until `use` is called, connections are closed.
+   *
+   * @throws {Deno.errors.AddrInUse} if the port is taken, and other errors of `Deno.listen`.
+   */
   constructor(options: FrontOptions) {
     this.#options = options;
     this.#limits = { ...FRONT_LIMITS, ...options.limits };
@@ -112,19 +119,21 @@ export class Front {
   }
 
   /**
-   * Takes no new connection and ends the others: each gets an answer that says so, those that ask nothing within `graceMs`
-   * are closed, and after `ms` all are.
+   * Ends without losing a request. For `graceMs` requests and connections go on to be taken, since the news that this replica
+   * has gone takes time to spread; but each answer is the last of its connection. Then no connection is taken any more,
+   * silent ones are closed, requests under way get their answers, and `ms` after the call all is ended.
    */
   async drain(options: { graceMs: number; ms: number }): Promise<void> {
     const start = this.#now();
-    this.#stop();
     this.#newest?.retire();
+    await pause(options.graceMs);
+    this.#stop();
     while (this.#connections.size > 0) {
-      const passed = this.#now() - start;
+      const late = this.#now() - start >= options.ms;
       for (const connection of this.#connections.keys()) {
-        if (passed >= options.ms || passed >= options.graceMs && this.#isQuiet(connection)) connection.end("drained");
+        if (late || this.#isQuiet(connection)) connection.end("drained");
       }
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(DRAIN_STEP_MS);
     }
     await this.close();
   }
@@ -153,7 +162,7 @@ export class Front {
       } catch (error) {
         if (this.#closing) return;
         this.#options.failed?.(error);
-        await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
+        await pause(ACCEPT_PAUSE_MS);
       }
     }
   }
@@ -177,9 +186,14 @@ export class Front {
     if (listener === undefined) return undefined;
     this.#connections.set(connection, listener);
     listener.connections++;
-    const inner = await listener.connect();
-    this.#byInnerPort.set(inner.localAddr.port, connection);
-    return inner;
+    try {
+      const inner = await listener.connect();
+      this.#byInnerPort.set(inner.localAddr.port, connection);
+      return inner;
+    } catch (error) {
+      this.#options.failed?.(error);
+      return undefined;
+    }
   }
 
   #forget(connection: Connection): void {
@@ -214,8 +228,12 @@ export class Front {
     }
   }
 
+  /** No request of its listener is under way, and it says nothing. */
   #isQuiet(connection: Connection): boolean {
-    const inFlight = this.#connections.get(connection)?.inFlight ?? 0;
-    return connection.idleMs > QUIET_MS && (inFlight === 0 || !connection.awaiting);
+    return connection.idleMs > QUIET_MS && !this.#connections.get(connection)?.inFlight;
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

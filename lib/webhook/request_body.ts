@@ -44,7 +44,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   }
 }
 
-/** NaN if the request does not say (it is sent in chunks). */
+/** NaN if the request does not say: its body comes in chunks. (A request that does both never gets here.) */
 function contentLength(request: Request): number {
   const value = request.headers.get("content-length");
   return value === null ? NaN : Number(value);

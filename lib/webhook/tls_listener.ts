@@ -52,9 +52,12 @@ export class TlsListener {
     this.#retired = true;
   }
 
-  /** Ends the listener, once its connections have gone. */
+  /** Ends the listener; to be called when its connections have gone. It waits a second at most for a handler that hangs. */
   async close(): Promise<void> {
-    await this.#server.shutdown();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const enough = new Promise<void>((resolve) => timer = setTimeout(resolve, 1_000));
+    await Promise.race([this.#server.shutdown(), enough]);
+    clearTimeout(timer);
   }
 
   async #answer(request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>): Promise<Response> {

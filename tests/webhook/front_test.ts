@@ -1,0 +1,291 @@
+import assert from "node:assert/strict";
+import { Front } from "../../lib/webhook/front.ts";
+import { certificates, DAY, encode, post, receive, receiveAll, send, TestFront, until } from "./support.ts";
+
+const GET = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+async function ask(conn: Deno.Conn): Promise<string> {
+  await send(conn, GET);
+  return (await receive(conn)).body;
+}
+
+Deno.test("front refuses to use a pair that is none, and keeps the one before", async () => {
+  await using server = await TestFront.start();
+  assert.throws(() => server.front.use({ cert: "x", key: "y", notAfter: 0 }));
+  using conn = await server.tls();
+  assert.equal(await ask(conn), "hello");
+  assert.equal(server.front.listeners, 1);
+});
+
+Deno.test("front closes connections while it has no certificate", async () => {
+  const ended: string[] = [];
+  const front = new Front({
+    hostname: "127.0.0.1",
+    port: 0,
+    handler: () => new Response(),
+    ended: (r) => ended.push(r),
+  });
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: front.addr.port });
+  await send(conn, "\x16\x03\x01");
+  assert.equal(await receiveAll(conn), "");
+  assert.deepEqual(ended, ["unavailable"]);
+  await front.close();
+});
+
+Deno.test("front says at once that its port is taken", async () => {
+  await using server = await TestFront.start();
+  const { port } = server.front.addr;
+  assert.throws(() => new Front({ hostname: "127.0.0.1", port, handler: () => new Response() }), Deno.errors.AddrInUse);
+});
+
+Deno.test("front ends clients that hold a connection", async (t) => {
+  const limits = { handshakeMs: 150, idleMs: 400, exchangeMs: 150, lingerMs: 100 };
+  const table: { name: string; reason: string; client: (server: TestFront) => Promise<void> }[] = [
+    {
+      name: "that say nothing",
+      reason: "handshake",
+      client: async (server) => {
+        using conn = await server.tcp();
+        assert.equal(await receiveAll(conn), "");
+      },
+    },
+    {
+      name: "that stop in the handshake",
+      reason: "handshake",
+      client: async (server) => {
+        using conn = await server.tcp();
+        await send(conn, "\x16\x03\x01\x02\x00\x01");
+        await receiveAll(conn);
+      },
+    },
+    {
+      name: "that trickle the handshake",
+      reason: "handshake",
+      client: async (server) => {
+        using conn = await server.tcp();
+        await send(conn, "\x16\x03\x01\x02\x00");
+        await assert.rejects(async () => {
+          for (;;) {
+            await send(conn, "\x01");
+            await new Promise((resolve) => setTimeout(resolve, 10));
+          }
+        });
+      },
+    },
+    {
+      name: "that say nothing after the handshake",
+      reason: "idle",
+      client: async (server) => {
+        using conn = await server.tls();
+        await conn.handshake();
+        assert.equal(await receiveAll(conn), "");
+      },
+    },
+    {
+      name: "that say nothing after an answer",
+      reason: "idle",
+      client: async (server) => {
+        using conn = await server.tls();
+        await ask(conn);
+        assert.equal(await receiveAll(conn), "");
+      },
+    },
+    {
+      name: "that trickle the head of a request",
+      reason: "slow",
+      client: async (server) => {
+        using conn = await server.tls();
+        await assert.rejects(async () => {
+          for (const letter of GET + "x".repeat(1000)) {
+            await send(conn, letter === "\n" ? " " : letter);
+            await new Promise((resolve) => setTimeout(resolve, 10));
+          }
+        });
+      },
+    },
+  ];
+  await using server = await TestFront.start({ limits });
+  await Promise.all(table.map(({ client }) => client(server)));
+  await until(() => server.front.connections === 0);
+  for (const { name, reason } of table) {
+    await t.step(`${name}: ${reason}`, () => {
+      const index = server.ended.findIndex((ended) => ended === reason);
+      assert.ok(index >= 0, `not among ${server.ended}`);
+      server.ended.splice(index, 1);
+    });
+  }
+  assert.deepEqual(server.ended, []);
+});
+
+Deno.test("front leaves alone a client that asks now and then, and one whose answer takes long", async () => {
+  await using server = await TestFront.start({
+    limits: { idleMs: 300, exchangeMs: 50 },
+    handler: async (request) => {
+      if (request.method === "POST") await new Promise((resolve) => setTimeout(resolve, 200));
+      return new Response("hello");
+    },
+  });
+  using conn = await server.tls();
+  for (let i = 0; i < 4; i++) {
+    await ask(conn);
+    await new Promise((resolve) => setTimeout(resolve, 120));
+  }
+  await send(conn, post("x"));
+  assert.equal((await receive(conn)).body, "hello");
+});
+
+Deno.test("front closes connections beyond the limit at once, and takes new ones when others have gone", async () => {
+  await using server = await TestFront.start({ limits: { connections: 2 } });
+  const first = await server.tls();
+  using second = await server.tls();
+  await Promise.all([ask(first), ask(second)]);
+  using third = await server.tcp();
+  assert.equal(await receiveAll(third), "");
+  assert.deepEqual(server.ended, ["limit"]);
+  first.close();
+  await until(() => server.front.connections === 1);
+  using fourth = await server.tls();
+  assert.equal(await ask(fourth), "hello");
+  assert.equal(await ask(second), "hello");
+});
+
+Deno.test("front passes on large bodies both ways, and an answer to a client that has closed its half", async () => {
+  const body = "x".repeat(3 << 20);
+  await using server = await TestFront.start({ handler: async (request) => new Response(await request.text()) });
+  using conn = await server.tls();
+  const [answer] = await Promise.all([receive(conn), send(conn, post(body))]);
+  assert.ok(answer.body === body);
+  await send(conn, post("last", { connection: "close" }));
+  await conn.closeWrite();
+  assert.match(await receiveAll(conn), /last$/);
+});
+
+Deno.test("front ends a connection whose answer was the last, and not the answer with it", async () => {
+  await using server = await TestFront.start({
+    limits: { lingerMs: 80 },
+    handler: () => new Response("bye", { headers: { connection: "close" } }),
+  });
+  using conn = await server.tls();
+  assert.equal(await ask(conn), "bye");
+  assert.equal(await receiveAll(conn), ""); // Deno.serve itself would leave it open
+  await until(() => server.front.connections === 0);
+});
+
+Deno.test("front survives a reset in every state of a connection", async () => {
+  await using server = await TestFront.start();
+  const hello = "\x16\x03\x01\x00\xc8\x01";
+  for (const bytes of ["", hello, hello + "x".repeat(300)]) {
+    for (let i = 0; i < 5; i++) {
+      const conn = await server.tcp();
+      await send(conn, bytes);
+      conn.close(); // with bytes unread this is a reset
+    }
+  }
+  const conn = await server.tls();
+  await send(conn, GET + GET + GET);
+  conn.close();
+  await until(() => server.front.connections === 0);
+  using good = await server.tls();
+  assert.equal(await ask(good), "hello");
+  assert.deepEqual(server.faults, []);
+});
+
+Deno.test("front changes the certificate under load without a failed request", async () => {
+  const { maker, ca } = await certificates();
+  await using server = await TestFront.start({ handler: async (request) => new Response(await request.bytes()) });
+  const { port } = server.front.addr;
+  const end = performance.now() + 900;
+  let [requests, connections] = [0, 0];
+
+  async function keepAsking(fresh: boolean): Promise<void> {
+    while (performance.now() < end) {
+      using client = Deno.createHttpClient({ caCerts: [ca.cert], http2: false });
+      connections++;
+      do {
+        const response = await fetch(`https://127.0.0.1:${port}/`, { method: "POST", body: "hello", client });
+        assert.equal(await response.text(), "hello");
+        requests++;
+      } while (!fresh && performance.now() < end);
+    }
+  }
+
+  async function rotate(): Promise<void> {
+    for (let i = 0; i < 6; i++) {
+      const validity = { nowMs: Date.now(), lifetimeMs: DAY };
+      const leaf = await maker.leaf(ca, { ...validity, names: ["127.0.0.1"] });
+      server.front.use({ ...leaf, notAfter: 0 });
+      await new Promise((resolve) => setTimeout(resolve, 120));
+    }
+  }
+
+  await Promise.all([rotate(), ...[true, true, false, false, false].map(keepAsking)]);
+  assert.ok(requests > 40 && connections > 8, `${requests} requests, ${connections} connections`);
+  await until(() => server.front.listeners === 1); // the former ones have gone by themselves
+  assert.deepEqual(server.ended.filter((reason) => reason !== "done" && reason !== "closed"), []);
+  assert.deepEqual(server.faults, []);
+});
+
+Deno.test("front cuts the connections of former certificates that are too many or too old", async () => {
+  const { pair } = await certificates();
+  await using server = await TestFront.start({ limits: { retired: 1, retiredMs: 200 } });
+  using first = await server.tls();
+  await ask(first);
+  server.front.use(pair);
+  using second = await server.tls();
+  await ask(second);
+  server.front.use(pair);
+  assert.equal(await receiveAll(first), "");
+  assert.deepEqual(server.ended, ["retired"]);
+  assert.equal(await receiveAll(second), "");
+  assert.deepEqual(server.ended, ["retired", "retired"]);
+  await until(() => server.front.listeners === 1);
+});
+
+Deno.test("front drains: goes on for a while, takes nothing new, ends what is under way, then closes", async () => {
+  const answer = Promise.withResolvers<void>();
+  const arrived = Promise.withResolvers<void>();
+  await using server = await TestFront.start({
+    limits: { lingerMs: 50 },
+    handler: async (request) => {
+      if (request.method === "POST") {
+        arrived.resolve();
+        await answer.promise;
+      }
+      return new Response("hello");
+    },
+  });
+  using idle = await server.tls();
+  using busy = await server.tls();
+  using kept = await server.tls();
+  await Promise.all([ask(idle), ask(kept)]);
+  await send(busy, post("x"));
+  await arrived.promise;
+
+  const drained = server.front.drain({ graceMs: 200, ms: 5_000 });
+  using late = await server.tls(); // has not heard yet
+  for (const conn of [kept, late]) {
+    await send(conn, GET);
+    assert.match((await receive(conn)).head, /connection: close/);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 400)); // longer than a silent connection is left
+  await assert.rejects(server.tcp(), Deno.errors.ConnectionRefused);
+  answer.resolve();
+  assert.match((await receive(busy)).head, /200 ok[^]*connection: close/);
+  assert.equal(await receiveAll(idle), "");
+  await drained;
+  assert.equal(server.front.connections, 0);
+});
+
+Deno.test("front drains in time although a handler hangs", async () => {
+  const answer = Promise.withResolvers<Response>();
+  await using server = await TestFront.start({ handler: () => answer.promise });
+  using conn = await server.tls();
+  await send(conn, post("x"));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const start = performance.now();
+  const drained = server.front.drain({ graceMs: 20, ms: 100 });
+  assert.equal(await receiveAll(conn), "");
+  await drained;
+  assert.ok(performance.now() - start < 1_900);
+  answer.resolve(new Response(encode("too late")));
+});
