@@ -46,8 +46,8 @@ export const run: Verb = async (args, process) => {
     );
   }
   const documents = await readFiles(files, process);
-  const settings = withExampleResolvers(line.settings, process);
   const namespaces = documents.flatMap(({ value }) => namespacesIn(value));
+  const settings = withExampleResolvers(line.settings, process);
   const policies = offlinePolicies(namespaces, settings, consumer);
   for (const warning of policies.warnings) process.err(`${warning}\n`);
   const injector = new Injector(settings, policies.of);

@@ -20,9 +20,9 @@ export const run: Verb = async (args, process) => {
   const { filename: files } = line.own;
   if (files.length === 0) throw new UsageError("Cannot render: -f FILE is missing; - reads standard input");
   const documents = await readFiles(files, process);
+  const namespaces = documents.flatMap(({ value }) => namespacesIn(value));
   const settings = withExampleResolvers(line.settings, process);
   const templates = objectTemplates(settings);
-  const namespaces = documents.flatMap(({ value }) => namespacesIn(value));
   const policies = offlinePolicies(namespaces, settings, "");
   for (const warning of policies.warnings) process.err(`${warning}\n`);
   const format = documents.length > 0 && documents.every((document) => document.format === "json") ? "json" : "yaml";
