@@ -76,15 +76,15 @@ Deno.test("loadCredentials() tries its sources in order", async (t) => {
     ...SERVICE_ACCOUNT,
     "/flag": kubeconfig({ token: "flag" }),
     "/env": kubeconfig({ token: "env" }),
-    "/home/me/.kube/config": kubeconfig({ token: "home" }),
+    "/users/jane/.kube/config": kubeconfig({ token: "home" }),
   };
-  const all = { ...IN_CLUSTER, KUBECONFIG: "/env", HOME: "/home/me" };
+  const all = { ...IN_CLUSTER, KUBECONFIG: "/env", HOME: "/users/jane" };
   const cases: [string, Record<string, string>, { kubeconfig?: string; context?: string }, string][] = [
     ["the named file", all, { kubeconfig: "/flag" }, "flag"],
     ["KUBECONFIG", all, {}, "env"],
-    ["the service account", { ...IN_CLUSTER, HOME: "/home/me" }, {}, "t1"],
-    ["the home folder", { HOME: "/home/me" }, {}, "home"],
-    ["a context means no service account", { ...IN_CLUSTER, HOME: "/home/me" }, { context: "here" }, "home"],
+    ["the service account", { ...IN_CLUSTER, HOME: "/users/jane" }, {}, "t1"],
+    ["the home folder", { HOME: "/users/jane" }, {}, "home"],
+    ["a context means no service account", { ...IN_CLUSTER, HOME: "/users/jane" }, { context: "here" }, "home"],
   ];
   for (const [name, variables, options, expected] of cases) {
     await t.step(name, async () => {
