@@ -147,12 +147,19 @@ export class KubeClient implements Disposable {
   async delete(resource: Resource<unknown>, options: DeleteOptions): Promise<void> {
     const { uid, resourceVersion, gracePeriodSeconds, propagationPolicy, dryRun } = options;
     const preconditions = uid === undefined && resourceVersion === undefined ? undefined : { uid, resourceVersion };
-    const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions, gracePeriodSeconds, propagationPolicy };
+    // With a body the API server reads no options from the query: there a dry run would delete.
+    const body = {
+      apiVersion: "v1",
+      kind: "DeleteOptions",
+      preconditions,
+      gracePeriodSeconds,
+      propagationPolicy,
+      dryRun: dryRun ? ["All"] : undefined,
+    };
     await this.#json({
       action: `delete ${describe(resource, options)}`,
       method: "DELETE",
       path: pathOfOne(resource, options),
-      query: { dryRun: dryRun ? "All" : undefined },
       body: JSON.stringify(body),
       ...call(options),
     });

@@ -87,7 +87,6 @@ Deno.test("KubeClient writes with what its options ask for", async (t) => {
       {
         method: "DELETE",
         path: CONFIG_MAP,
-        query: { dryRun: null },
         body: {
           apiVersion: "v1",
           kind: "DeleteOptions",
@@ -103,8 +102,7 @@ Deno.test("KubeClient writes with what its options ask for", async (t) => {
       {
         method: "DELETE",
         path: CONFIG_MAP,
-        query: { dryRun: "All" },
-        body: { apiVersion: "v1", kind: "DeleteOptions" },
+        body: { apiVersion: "v1", kind: "DeleteOptions", dryRun: ["All"] },
         answer,
       },
       (c) => c.delete(ConfigMap, { namespace, name, dryRun: true }),
