@@ -69,6 +69,7 @@ Deno.test("no file imports itself by way of others", () => {
 const PURE_GLOBALS = `
   declare class TextDecoder { constructor(label?: string, options?: { fatal?: boolean }); decode(bytes: Uint8Array): string; }
   declare class TextEncoder { encode(text: string): Uint8Array<ArrayBuffer>; }
+  declare function btoa(text: string): string;
 `;
 
 Deno.test("core type-checks without Deno, fetch, timers and console", async () => {

@@ -1,5 +1,6 @@
-import type { Container, Volume } from "kubernetes-types/core/v1.d.ts";
+import type { Container, LocalObjectReference, Volume } from "kubernetes-types/core/v1.d.ts";
 import { type InjectionTemplate, PLACEHOLDER, type PodValues } from "./injected.ts";
+import { keptAddition, type PatchOp } from "./patch_op.ts";
 
 /** What injection follows: the template of this version, and those that are accepted besides (the version before). */
 export interface Injection {
@@ -7,33 +8,43 @@ export interface Injection {
   accepted: readonly PreparedTemplate[];
 }
 
-/** Something that goes into a pod, and the same as JSON. */
+/** Something that goes into many pods, and how. */
 export interface Piece<T> {
   /** Shared by pods: not to be changed. */
   object: T;
-  json: string;
+  /** Puts it into a list that the pod has. */
+  op: PatchOp;
+}
+
+/** Something that goes to the end of a list of the pod's spec. */
+export function appended<T>(field: string, object: T): Piece<T> {
+  return { object, op: keptAddition(`/spec/${field}/-`, JSON.stringify(object)) };
 }
 
 /** A template made ready for many pods: parsed once, split at its placeholders, and what was filled last is kept. */
 export class PreparedTemplate {
   readonly source: InjectionTemplate;
   readonly volumes: readonly Piece<Volume>[];
+  /** None where no Secret with registry credentials is set. */
+  readonly imagePullSecrets: readonly Piece<LocalObjectReference>[];
   readonly #containers: readonly FillableContainer[];
 
   /** @throws {SyntaxError} if the template is no JSON; {TypeError} if it holds no lists. */
   constructor(source: InjectionTemplate) {
     this.source = source;
-    this.volumes = (JSON.parse(source.volumes) as Volume[]).map((object) => ({ object, json: JSON.stringify(object) }));
-    this.#containers = (JSON.parse(source.containers) as Container[]).map((c) => new FillableContainer(c));
+    this.volumes = (JSON.parse(source.volumes) as Volume[]).map((volume) => appended("volumes", volume));
+    this.imagePullSecrets = [source.imagePullSecret].filter((name) => name !== "")
+      .map((name) => appended("imagePullSecrets", { name }));
+    this.#containers = (JSON.parse(source.containers) as Container[]).map((c, i) => new FillableContainer(c, i));
   }
 
-  /** Our containers for one pod, in order. */
+  /** Our containers for one pod, in order: init containers, before all others. */
   containers(values: PodValues): Piece<Container>[] {
     return this.#containers.map((container) => container.fill(values));
   }
 }
 
-/** How many fillings of a container are kept, 1 to 8 KB each: consumers and uids are few, and pods of one controller have the same probes. */
+/** How many fillings of a container are kept, 2 to 25 KB each: consumers and uids are few, and pods of one controller have the same probes. */
 const KEPT = 64;
 
 type Slot = { key: keyof PodValues; number: boolean };
@@ -43,8 +54,10 @@ class FillableContainer {
   readonly #literals: string[] = [];
   readonly #slots: Slot[] = [];
   readonly #filled = new Map<string, Piece<Container>>();
+  readonly #path: string;
 
-  constructor(container: Container) {
+  constructor(container: Container, index: number) {
+    this.#path = `/spec/initContainers/${index}`;
     // Each placeholder leaves two groups between literals: its key as a number, or its key as text.
     const parts = JSON.stringify(container).split(PLACEHOLDER) as (string | undefined)[];
     for (let i = 0; i < parts.length; i += 3) {
@@ -63,7 +76,7 @@ class FillableContainer {
       const value = values[slot.key];
       json += (slot.number ? Number(value) : JSON.stringify(String(value)).slice(1, -1)) + this.#literals[i + 1]!;
     }
-    const filled = { object: JSON.parse(json) as Container, json };
+    const filled = { object: JSON.parse(json) as Container, op: keptAddition(this.#path, json) };
     if (this.#filled.size >= KEPT) this.#filled.delete(this.#filled.keys().next().value!);
     this.#filled.set(key, filled);
     return filled;

@@ -1,6 +1,7 @@
 import type { Container, Pod, PodSpec, SecurityContext } from "kubernetes-types/core/v1.d.ts";
 import type { Piece } from "./injection.ts";
 import { injectedNames } from "./names.ts";
+import { addition, move, type PatchOp, removal } from "./patch_op.ts";
 import { addQuantities } from "./quantity.ts";
 import type { ContainerField } from "./tenant_containers.ts";
 
@@ -11,8 +12,8 @@ type Resources = NonNullable<Container["resources"]>;
  * anew: what is not named stays, fields unknown here included.
  */
 export class PatchBuilder {
-  /** Operations (RFC 6902), each as JSON. */
-  readonly ops: string[] = [];
+  /** What was done, in order. */
+  readonly ops: PatchOp[] = [];
   /** The pod after them. */
   readonly pod: Pod;
   readonly #spec: PodSpec;
@@ -26,19 +27,23 @@ export class PatchBuilder {
 
   /** `json` is the value's JSON. */
   #add(path: string, json: string): void {
-    this.ops.push(`{"op":"add","path":"${path}","value":${json}}`);
+    this.ops.push(addition(path, json));
   }
 
   #remove(path: string): void {
-    this.ops.push(`{"op":"remove","path":"${path}"}`);
+    this.ops.push(removal(path));
+  }
+
+  /** Makes a list of the spec, unless it is there. */
+  #ensureList(field: "initContainers" | "volumes" | "imagePullSecrets"): void {
+    if ((this.#spec[field] ?? undefined) === undefined) this.#add(`/spec/${field}`, "[]");
   }
 
   /** Puts containers before all init containers. */
   prependInit(pieces: readonly Piece<Container>[]): void {
-    const present = this.#spec.initContainers ?? undefined;
-    if (present === undefined) this.#add("/spec/initContainers", list(pieces));
-    else pieces.forEach(({ json }, i) => this.#add(`/spec/initContainers/${i}`, json));
-    this.#spec.initContainers = [...pieces.map(({ object }) => object), ...(present ?? [])];
+    this.#ensureList("initContainers");
+    for (const { op } of pieces) this.ops.push(op);
+    this.#spec.initContainers = [...pieces.map(({ object }) => object), ...(this.#spec.initContainers ?? [])];
     this.#copied.add(this.#spec.initContainers);
   }
 
@@ -47,10 +52,10 @@ export class PatchBuilder {
     field: F,
     pieces: readonly Piece<NonNullable<PodSpec[F]>[number]>[],
   ): void {
-    const present = this.#spec[field] ?? undefined;
-    if (present === undefined) this.#add(`/spec/${field}`, list(pieces));
-    else pieces.forEach(({ json }) => this.#add(`/spec/${field}/-`, json));
-    this.#spec[field] = [...(present ?? []), ...pieces.map(({ object }) => object)] as PodSpec[F];
+    if (pieces.length === 0) return;
+    this.#ensureList(field);
+    for (const { op } of pieces) this.ops.push(op);
+    this.#spec[field] = [...(this.#spec[field] ?? []), ...pieces.map(({ object }) => object)] as PodSpec[F];
   }
 
   /** Moves our containers to the head: another webhook may have put its init containers before them. */
@@ -61,7 +66,7 @@ export class PatchBuilder {
     names.forEach((name, to) => {
       const from = present.findIndex((container) => container.name === name);
       if (from === to) return;
-      this.ops.push(`{"op":"move","from":"/spec/initContainers/${from}","path":"/spec/initContainers/${to}"}`);
+      this.ops.push(move(`/spec/initContainers/${from}`, `/spec/initContainers/${to}`));
       present.splice(to, 0, ...present.splice(from, 1));
       this.#spec.initContainers = present;
     });
@@ -71,7 +76,7 @@ export class PatchBuilder {
   setEnv(field: ContainerField, index: number, { name, value }: { name: string; value: string }): void {
     const present = (this.#spec[field] as Container[])[index]!.env ?? [];
     const i = present.findIndex((variable) => variable.name === name);
-    if (i < 0 || present[i]!.value === value) return;
+    if (i < 0 || (present[i]!.value ?? "") === value) return; // the API server leaves out an empty value
     this.#add(`/spec/${field}/${index}/env/${i}/value`, JSON.stringify(value));
     this.#container(field, index).env = present.with(i, { ...present[i]!, value });
   }
@@ -176,8 +181,4 @@ export class PatchBuilder {
     }
     return container;
   }
-}
-
-function list(pieces: readonly Piece<unknown>[]): string {
-  return `[${pieces.map(({ json }) => json).join(",")}]`;
 }

@@ -5,6 +5,7 @@ import type { Injection, PreparedTemplate } from "./injection.ts";
 import { injectedNames, labels } from "./names.ts";
 import type { NamespacePolicy } from "./namespace_policy.ts";
 import { PatchBuilder } from "./patch_builder.ts";
+import type { PatchOp } from "./patch_op.ts";
 import { chooseProxyUid } from "./proxy_uid.ts";
 import { judge, type Judgement } from "./rules/rules.ts";
 import { keepsCapabilities, missingSecurity } from "./rules/security_context.ts";
@@ -15,8 +16,8 @@ import { CONTAINER_FIELDS, tenantContainers } from "./tenant_containers.ts";
 export type PatchResult =
   | {
     kind: "patched";
-    /** Operations of a JSON Patch (RFC 6902), each as JSON; none if the pod was as we make it. */
-    ops: string[];
+    /** None if the pod was as we make it. */
+    ops: PatchOp[];
     /** The pod after them. */
     pod: Pod;
   }
@@ -107,10 +108,12 @@ function keepOurs(patch: PatchBuilder, policy: NamespacePolicy, { current, accep
   };
 }
 
-function addPullSecret(patch: PatchBuilder, { source }: PreparedTemplate): void {
-  const name = source.imagePullSecret;
-  if (name === "" || (patch.pod.spec?.imagePullSecrets ?? []).some((secret) => secret.name === name)) return;
-  patch.append("imagePullSecrets", [{ object: { name }, json: JSON.stringify({ name }) }]);
+function addPullSecret(patch: PatchBuilder, { imagePullSecrets }: PreparedTemplate): void {
+  const present = patch.pod.spec?.imagePullSecrets ?? [];
+  patch.append(
+    "imagePullSecrets",
+    imagePullSecrets.filter(({ object }) => !present.some((s) => s.name === object.name)),
+  );
 }
 
 /**

@@ -68,10 +68,15 @@ function withoutToken(mounts: Container["volumeMounts"]): unknown {
   return left.length === 0 ? undefined : left;
 }
 
-/** The pod's probes may have changed on their way past another webhook: the variable is set anew, not compared. */
+/**
+ * The pod's probes may have changed on their way past another webhook: the variable is set anew, not compared. The API server leaves an empty
+ * value out.
+ */
 function withoutProbes(env: Container["env"]): unknown {
   return (env ?? []).map((variable) =>
-    variable.name === PROBES_VARIABLE && typeof variable.value === "string" ? { ...variable, value: "" } : variable
+    variable.name === PROBES_VARIABLE && typeof (variable.value ?? "") === "string"
+      ? { ...variable, value: "" }
+      : variable
   );
 }
 

@@ -1,6 +1,5 @@
 import { injectedNames, RESERVED_PREFIX } from "../names.ts";
-import { pathOf } from "../tenant_containers.ts";
-import { containerRule, listAt, type Rule, valueAt, type Violation } from "./rule.ts";
+import { containerRule, itemRule, type Rule, type Violation } from "./rule.ts";
 
 const OUR_VOLUMES: readonly string[] = [injectedNames.configVolume, injectedNames.runVolume];
 
@@ -14,32 +13,29 @@ const volumeNames: Rule = {
   row: "reserved container or volume name",
   relaxedBy: [],
   check(pod) {
-    const seen = new Set<string>();
-    return (pod.spec?.volumes ?? []).flatMap(({ name }, i): Violation[] => {
-      const ours = OUR_VOLUMES.includes(name) && !seen.has(name);
-      seen.add(name);
-      return isReserved(name) && !ours ? [{ field: `spec.volumes[${i}].name`, message: notReserved }] : [];
-    });
+    const seen: string[] = [];
+    const violations: Violation[] = [];
+    for (const [i, { name }] of (pod.spec?.volumes ?? []).entries()) {
+      if (!isReserved(name)) continue;
+      const ours = OUR_VOLUMES.includes(name) && !seen.includes(name);
+      seen.push(name);
+      if (!ours) violations.push({ field: `spec.volumes[${i}].name`, message: notReserved });
+    }
+    return violations;
   },
 };
 
 /** The admin socket lies in one of our volumes. */
-const volumeMounts: readonly Rule[] = (["volumeMounts", "volumeDevices"] as const).map((list): Rule => ({
-  id: "reserved-volumes",
-  row: "our volumes in a tenant container",
-  relaxedBy: [],
-  check: (_pod, { containers }) =>
-    containers.flatMap((located) =>
-      listAt(located.container, [list]).flatMap((mount, i): Violation[] =>
-        isReserved(valueAt(mount, ["name"]))
-          ? [{
-            field: `${pathOf(located)}.${list}[${i}].name`,
-            message: "must be a volume of your own: this one belongs to the provider",
-          }]
-          : []
-      )
-    ),
-}));
+const volumeMounts: readonly Rule[] = ["volumeMounts", "volumeDevices"].map((list) =>
+  itemRule({
+    id: "reserved-volumes",
+    row: "our volumes in a tenant container",
+    list,
+    field: "name",
+    right: (name) => !isReserved(name),
+    must: "must be a volume of your own: this one belongs to the provider",
+  })
+);
 
 /** Containers, volumes and mounts of the consumer keep off our names. */
 export const reservedNameRules: readonly Rule[] = [

@@ -55,10 +55,12 @@ export function valueAt(object: unknown, path: readonly string[]): unknown {
 }
 
 /** The elements of a list; none of what is no list. */
-export function listAt(object: unknown, path: readonly string[]): unknown[] {
+export function listAt(object: unknown, path: readonly string[]): readonly unknown[] {
   const value = valueAt(object, path);
-  return Array.isArray(value) ? value : [];
+  return Array.isArray(value) ? value : NONE;
 }
+
+const NONE: readonly unknown[] = [];
 
 const words = (must: FieldRule["must"], context: RuleContext): string =>
   typeof must === "string" ? must : must(context);
@@ -94,14 +96,16 @@ export function itemRule({ id, row, list, field, right, must }: FieldRule & { li
     id,
     row,
     relaxedBy: [],
-    check: (_pod, context) =>
-      context.containers.flatMap((located) =>
-        listAt(located.container, listPath).flatMap((item, i) =>
-          right(valueAt(item, path), context)
-            ? []
-            : [{ field: `${pathOf(located)}.${list}[${i}].${field}`, message: words(must, context) }]
-        )
-      ),
+    check(_pod, context) {
+      const violations: Violation[] = [];
+      for (const located of context.containers) {
+        for (const [i, item] of listAt(located.container, listPath).entries()) {
+          if (right(valueAt(item, path), context)) continue;
+          violations.push({ field: `${pathOf(located)}.${list}[${i}].${field}`, message: words(must, context) });
+        }
+      }
+      return violations;
+    },
   };
 }
 

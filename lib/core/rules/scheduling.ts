@@ -6,7 +6,6 @@ import {
   itemRule,
   podRule,
   type Rule,
-  type RuleContext,
   valueAt,
   type Violation,
 } from "./rule.ts";
@@ -17,30 +16,29 @@ const COMMON = /^(cpu|memory|ephemeral-storage|hugepages-[^/]*)$/;
 const allowList = (allowed: readonly string[]): string =>
   allowed.length === 0 ? "must be left out" : `must be one of ${allowed.join(", ")}, or left out`;
 
-function extendedIn(resources: unknown, field: string, { policy }: RuleContext): Violation[] {
-  return (["requests", "limits"] as const).flatMap((part) =>
-    Object.keys((valueAt(resources, [part]) ?? {}) as Record<string, unknown>)
-      .filter((key) => !COMMON.test(key) && !policy.extendedResources.includes(key))
-      .map((key) => ({
-        field: `${field}.${part}[${key.slice(0, 100)}]`,
-        message: `must be left out: the provider gives pods cpu, memory${
-          policy.extendedResources.map((name) => `, ${name}`).join("")
-        } and ephemeral storage only`,
-      }))
-  );
-}
-
-/** Devices of the node's, network cards among them, are given to pods as extended resources. */
+/** Devices of the node, network cards among them, are given to pods as extended resources. */
 const extendedResources: Rule = {
   id: "extended-resources",
   row: "more interfaces",
   relaxedBy: [],
-  check: (pod, context) => [
-    ...extendedIn(valueAt(pod, ["spec", "resources"]), "spec.resources", context),
-    ...context.containers.flatMap((located) =>
-      extendedIn(located.container.resources, `${pathOf(located)}.resources`, context)
-    ),
-  ],
+  check(pod, { policy, containers }) {
+    const violations: Violation[] = [];
+    const judge = (resources: unknown, field: () => string) => {
+      for (const part of ["requests", "limits"]) {
+        for (const key of Object.keys(valueAt(resources, [part]) ?? {})) {
+          if (COMMON.test(key) || policy.extendedResources.includes(key)) continue;
+          const given = ["cpu", "memory", ...policy.extendedResources, "ephemeral-storage"].join(", ");
+          violations.push({
+            field: `${field()}.${part}[${key.slice(0, 100)}]`,
+            message: `must be left out: the provider gives pods ${given} only`,
+          });
+        }
+      }
+    };
+    judge(valueAt(pod, ["spec", "resources"]), () => "spec.resources");
+    for (const located of containers) judge(located.container.resources, () => `${pathOf(located)}.resources`);
+    return violations;
+  },
 };
 
 const claims: Omit<FieldRule, "field"> = {

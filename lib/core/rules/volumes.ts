@@ -20,13 +20,15 @@ export const volumeKinds: Rule = {
   id: "volume-kinds",
   row: "hostNetwork, hostPID, hostIPC, hostPort, privileged, hostPath, procMount, Windows",
   relaxedBy: [],
-  check: (pod) =>
-    listAt(pod, ["spec", "volumes"]).flatMap((volume, i): Violation[] => {
-      const kinds = Object.entries(volume as Record<string, unknown>)
-        .filter(([key, value]) => key !== "name" && value !== null && value !== undefined).map(([key]) => key);
-      if (kinds.every((kind) => KINDS.includes(kind))) return [];
-      return [{ field: `spec.volumes[${i}]`, message: `must be one of ${KINDS.join(", ")}` }];
-    }),
+  check(pod) {
+    const violations: Violation[] = [];
+    for (const [i, volume] of listAt(pod, ["spec", "volumes"]).entries()) {
+      const wrong = Object.entries(volume as Record<string, unknown>)
+        .some(([key, value]) => key !== "name" && value !== null && value !== undefined && !KINDS.includes(key));
+      if (wrong) violations.push({ field: `spec.volumes[${i}]`, message: `must be one of ${KINDS.join(", ")}` });
+    }
+    return violations;
+  },
 };
 
 /** What the pod may have mounted. */
