@@ -1,6 +1,7 @@
 import { chunks, text } from "./body.ts";
 import type { Credentials } from "./credentials.ts";
 import { errorOfFailure, errorOfStatus, KubeError } from "./errors.ts";
+import { certificatesOf } from "./pem.ts";
 import { Deadline, type Sleep, sleep as realSleep } from "./time.ts";
 
 /** The identity to act as, see "User impersonation" in the Kubernetes documentation. */
@@ -65,7 +66,7 @@ export class Transport implements Disposable {
     const { credentials } = options;
     this.#credentials = credentials;
     this.#http = Deno.createHttpClient({
-      caCerts: credentials.ca === undefined ? [] : [credentials.ca],
+      caCerts: credentials.ca === undefined ? [] : certificatesOf(credentials.ca),
       ...(credentials.cert !== undefined && credentials.key !== undefined
         ? { cert: credentials.cert, key: credentials.key }
         : {}),

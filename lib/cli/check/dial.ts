@@ -1,3 +1,5 @@
+import { certificatesOf } from "../../kube/pem.ts";
+
 /** A TLS server to try. */
 export interface DialTarget {
   /** Address to connect to. */
@@ -38,7 +40,7 @@ export const dial: Dial = async ({ hostname, port, name, ca }) => {
     given.close();
   }, PATIENCE_MS);
   try {
-    const tls = await Deno.startTls(connection, { hostname: name, caCerts: [ca] });
+    const tls = await Deno.startTls(connection, { hostname: name, caCerts: certificatesOf(ca) });
     given = tls;
     await tls.handshake();
     return { kind: "trusted" };

@@ -26,10 +26,18 @@ function isInstalled(deps: CheckDeps): Promise<boolean> {
   return deps.survey.installed().catch(() => true);
 }
 
+/** How the API server says that a right is missing. */
+const MISSING_RIGHT = /User "([^"]*)" cannot (\w+) resource "([^"]+)" in API group "([^"]*)"(.*)$/;
+
 /** The finding that an error makes: what we may not read is no fault of the cluster's. */
 export function asFinding(error: unknown): Finding {
   if (isForbidden(error)) {
-    return warn(`Cannot tell: ${error.message}`, "run this as somebody who may, for example a cluster administrator");
+    const [, user, verb, resource, group, where = ""] = MISSING_RIGHT.exec(error.message) ?? [];
+    const what = `"${user}" may not ${verb} ${resource}${group ? `.${group}` : ""}${where}`;
+    return warn(
+      `Cannot tell: ${user === undefined ? error.message : what}`,
+      "run this as somebody who may, for example a cluster administrator",
+    );
   }
   if (error instanceof KubeError && error.status === 401) {
     return fail(error.message, "log in again, or name other credentials with --kubeconfig and --context");
