@@ -58,6 +58,8 @@ export class Informer<T, O extends KubeObject = KubeObject> {
   #hasSynced = false;
   /** Where the watch goes on; undefined: list first. */
   #version: string | undefined;
+  /** The same version may mean another object, see {@linkcode RESTART_REASONS}. */
+  #versionsInDoubt = false;
 
   constructor(options: InformerOptions<T, O>) {
     this.#options = options;
@@ -114,6 +116,7 @@ export class Informer<T, O extends KubeObject = KubeObject> {
         if (signal.aborted) return;
         const { restart, relist } = judge(error);
         if (relist) this.#version = undefined;
+        if (restart === "stalled") this.#versionsInDoubt = true;
         const retryAfterMs = error instanceof KubeError ? error.retryAfterMs ?? 0 : 0;
         const waitMs = Math.max(backoff.nextMs(), retryAfterMs);
         const { kind } = resource;
@@ -143,6 +146,7 @@ export class Informer<T, O extends KubeObject = KubeObject> {
       if (!seen.has(key)) this.#remove(key);
     }
     this.#options.log.debug("Listed", { kind: resource.kind, count: seen.size, resourceVersion: version });
+    this.#versionsInDoubt = false;
     this.#hasSynced = true;
     this.#synced.resolve();
     return version;
@@ -205,7 +209,7 @@ export class Informer<T, O extends KubeObject = KubeObject> {
     while (!deadline.signal.aborted) {
       const quietMs = this.#now() - life.seenAt;
       if (quietMs >= stallMs) {
-        return deadline.abort(new Interruption("stalled", false, `Cannot watch: nothing arrived for ${stallMs} ms`));
+        return deadline.abort(new Interruption("stalled", true, `Cannot watch: nothing arrived for ${stallMs} ms`));
       }
       await this.#sleep(stallMs - quietMs, deadline.signal).catch(() => {});
     }
@@ -214,7 +218,8 @@ export class Informer<T, O extends KubeObject = KubeObject> {
   #put(key: string, object: O): void {
     const version = versionOf(object)!;
     const before = this.#entries.get(key);
-    if (before?.version === version) return; // seen already, in a list or before the watch began anew
+    // Seen already, in a list or before the watch began anew.
+    if (before?.version === version && !this.#versionsInDoubt) return;
     const value = this.#project(key, object);
     if (value === undefined) return this.#remove(key);
     this.#entries.set(key, { value, version });

@@ -4,7 +4,8 @@ import { isExpired, KubeError } from "./errors.ts";
  * Why a watch began anew:
  * * `ended`: the server's time was over, as asked for
  * * `expired`: the resourceVersion was too old (410), so list again
- * * `stalled`: nothing arrived, not even a bookmark
+ * * `stalled`: nothing arrived, not even a bookmark, so list again: a server whose etcd was restored from a backup is
+ *   silent like this until it has caught up with our version, which then means something else
  * * `interrupted`: the connection failed
  * * `malformed`: what arrived was not what a watch sends, so list again
  * * `refused`: any other answer, so list again unless the server is only busy

@@ -189,3 +189,31 @@ Deno.test("an informer drops a watch of an API server that has stopped to speak"
   await run.write("stopped-a", "after");
   await run.agrees();
 });
+
+Deno.test("an informer finds its way when etcd was restored from a backup", async () => {
+  await using run = await watching("restored", { stallMs: 2_000 });
+  const data = `${cluster.processes.folder}/etcd`, backup = `${cluster.processes.folder}/etcd-backup`;
+  await run.write("restored-a", "in the backup");
+  await run.write("restored-b", "in the backup");
+  await run.agrees();
+  await cluster.killEtcd();
+  await new Deno.Command("cp", { args: ["-a", data, backup] }).output();
+  await cluster.startEtcd();
+  await run.write("restored-a", "lost");
+  await run.remove("restored-b");
+  for (let i = 0; i < 100; i++) await run.write("restored-c", `lost ${i}`); // so that our version is far ahead
+  await run.agrees();
+
+  await cluster.killApiServer();
+  await cluster.killEtcd();
+  await Deno.remove(data, { recursive: true });
+  await Deno.rename(backup, data);
+  await Promise.all([cluster.startEtcd(), cluster.startApiServer()]);
+  while (!run.restarts.includes("stalled")) await sleep(20);
+  await run.agrees();
+  assert.deepEqual([run.informer.get("restored-a"), run.informer.get("restored-b"), run.informer.get("restored-c")], [
+    "in the backup",
+    "in the backup",
+    undefined,
+  ]);
+});
