@@ -62,7 +62,7 @@ function podValues(pod: Pod, policy: NamespacePolicy, template: PreparedTemplate
   if (proxyUid === undefined) return undefined;
   const consumer = policy.consumer || NO_CONSUMER;
   const probes = probesVariable(containers.map(({ container }) => container));
-  return { proxyUid, consumer, claimedConsumer: policy.claimedConsumer ?? consumer, probes };
+  return { proxyUid, consumer, claimedConsumer: (policy.claimedConsumer ?? consumer) || NO_CONSUMER, probes };
 }
 
 /** Adds our containers and volumes. Returns the proxy's uid, or why there is none. */

@@ -15,12 +15,12 @@ const oneOf = (...values: string[]): Tolerance => (value) => values.includes(val
  * Fields that the API server or its plugins fill in, and the values that they give them: defaults, and the plugin AlwaysPullImages. Another value
  * would matter: the kubelet mounts a file where the termination message goes, and `Never` runs whatever image the node has.
  */
-const FILLED_IN: Readonly<Partial<Record<keyof Container | "resizePolicy", Tolerance>>> = {
-  imagePullPolicy: oneOf("IfNotPresent", "Always"),
-  terminationMessagePath: oneOf("/dev/termination-log"),
-  terminationMessagePolicy: oneOf("File"),
-  resizePolicy: (value) => Array.isArray(value) && value.every((policy) => policy?.restartPolicy === "NotRequired"),
-};
+const FILLED_IN: ReadonlyMap<string, Tolerance> = new Map([
+  ["imagePullPolicy", oneOf("IfNotPresent", "Always")],
+  ["terminationMessagePath", oneOf("/dev/termination-log")],
+  ["terminationMessagePolicy", oneOf("File")],
+  ["resizePolicy", (value) => Array.isArray(value) && value.every((item) => item?.restartPolicy === "NotRequired")],
+]);
 
 /** Resources that a LimitRange may add to ours. */
 const ADDED_RESOURCES: readonly string[] = ["ephemeral-storage"];
@@ -58,7 +58,7 @@ function sameField(field: keyof Container, have: unknown, want: unknown): boolea
     case "env":
       return equal(withoutProbes(have as Container["env"]), withoutProbes(want as Container["env"]));
     default:
-      return FILLED_IN[field]?.(have) ?? false;
+      return FILLED_IN.get(field)?.(have) ?? false;
   }
 }
 
@@ -73,11 +73,11 @@ function withoutToken(mounts: Container["volumeMounts"]): unknown {
  * value out.
  */
 function withoutProbes(env: Container["env"]): unknown {
-  return (env ?? []).map((variable) =>
-    variable.name === PROBES_VARIABLE && typeof (variable.value ?? "") === "string"
-      ? { ...variable, value: "" }
-      : variable
-  );
+  return (env ?? []).map((variable) => {
+    const { value, ...others } = variable;
+    // The API server leaves an empty value out.
+    return variable.name === PROBES_VARIABLE && typeof (value ?? "") === "string" ? others : variable;
+  });
 }
 
 function sameResources(have: Container["resources"], want: Container["resources"]): boolean {
