@@ -37,7 +37,7 @@ export const installation: Check = {
 };
 
 function* version(image: string, { version }: CheckDeps): Iterable<Finding> {
-  const tag = /:v?([\w.-]+)$/.exec(image)?.[1];
+  const tag = /^[^@]*:v?([\w.-]+)$/.exec(image)?.[1];
   if (tag === undefined || tag === version) return; // by digest: it does not say
   yield warn(
     `Image "${image}" runs, and this command is version ${version}`,

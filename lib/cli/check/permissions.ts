@@ -43,7 +43,7 @@ export const basePermissions: readonly Permission[] = [
     verbs: ["get", "list", "watch", "update"],
     scope: "own",
   },
-  { apiGroup: "", resource: "events", verbs: ["create", "patch"], scope: "default" },
+  { apiGroup: "", resource: "events", verbs: ["get", "create", "patch"], scope: "default" },
 ];
 
 /** Rights that keeping our own CA takes; with a mounted certificate they are not needed. */
