@@ -17,7 +17,7 @@ import threading
 import time
 
 libc = ctypes.CDLL(None, use_errno=True)
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_KEEPCAPS = 1, 24, 38, 8
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_KEEPCAPS, PR_SET_DUMPABLE = 1, 24, 38, 8, 4
 CAPS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7, "NET_BIND_SERVICE": 10,
         "NET_ADMIN": 12, "NET_RAW": 13}
 
@@ -73,7 +73,7 @@ def read_all(sock, limit=1 << 24, until=None, slow=0):
 # --- what a process of a pod does --------------------------------------------------------------------------------------------------------------
 
 def tcp(to, port, send="", bind=None, bind_port=0, device=None, protocol=0, timeout=4, shutdown=False, until=None, limit=1 << 24, hold=0,
-        reuse=False, size=0, at_once=False, linger=None, freebind=False, rthdr=None, ip_options=None, pause=0, slow=0, before_shutdown=0):
+        reuse=False, size=0, at_once=False, linger=None, rthdr=None, pause=0, slow=0, before_shutdown=0):
     """Connects, sends, reads. `connected` says whether connect() succeeded; `end` how reading ended."""
     family = family_of(to)
     sock = socket.socket(family, socket.SOCK_STREAM, protocol)
@@ -83,14 +83,10 @@ def tcp(to, port, send="", bind=None, bind_port=0, device=None, protocol=0, time
     try:
         if reuse:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if freebind:
-            sock.setsockopt(socket.IPPROTO_IP, 15, 1)
         if slow:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         if device:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
-        if ip_options:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, bytes.fromhex(ip_options))
         if rthdr:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RTHDR, bytes.fromhex(rthdr))
         if bind or bind_port:
@@ -234,6 +230,7 @@ def take_uid(uid, then):
 
 def user_namespace(inside, then):
     """Does `then` in a user namespace of its own in which its uid is called `inside`."""
+    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
     outside = os.getuid()
     if libc.unshare(0x10000000) != 0:
         return {"connected": False, "error": "unshare " + errno.errorcode.get(ctypes.get_errno(), "?")}
@@ -252,28 +249,157 @@ def run(command, stdin="", timeout=10):
     return {"code": done.returncode, "out": done.stdout.decode("latin-1"), "err": done.stderr.decode("latin-1")}
 
 
-def simultaneous(to, port, bind, bind_port, tries=200, gap=0.005, timeout=3):
-    """Connects again and again from a fixed port, so that the SYNs of both sides can cross."""
+def run_json(command):
+    """Runs a program that prints JSON."""
+    done = run(command)
+    return json.loads(done["out"]) if done["code"] == 0 else {"connected": False, "error": done["err"][-300:]}
+
+
+def connect_quietly(sock, to, port):
+    sock.setblocking(False)
+    try:
+        sock.connect((to, port))
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        return name_of(error)
+    return None
+
+
+def crossing(to, port, bind, bind_port, device=None, timeout=3):
+    """Opens from a fixed port and waits, while the peer opens towards that port (simultaneous open); what came, after a greeting."""
+    sock = socket.socket(family_of(to), socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if device:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+    sock.bind((bind, bind_port))
+    error = connect_quietly(sock, to, port)
     end = time.monotonic() + timeout
-    errors = {}
+    while error is None and time.monotonic() < end:
+        select.select([], [sock], [], 0.05)
+        if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1:  # established
+            sock.setblocking(True)
+            sock.settimeout(1)
+            quiet(sock.sendall, b"from inside")
+            data, how = read_all(sock, 12)
+            return {"connected": True, "data": data.decode("latin-1"), "end": how}
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            error = errno.errorcode[code]
+    sock.close()
+    return {"connected": False, "error": error}
+
+
+def call_again(to, port, bind, bind_port, timeout=3, gap=0.02):
+    """The peer of `crossing`: opens again and again from a fixed port, says something, gives the answer."""
+    end = time.monotonic() + timeout
+    last = None
     while time.monotonic() < end:
         sock = socket.socket(family_of(to), socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.settimeout(0.5)
+        sock.settimeout(0.4)
         try:
             sock.bind((bind, bind_port))
             sock.connect((to, port))
-            sock.sendall(b"simultaneous")
-            data, _ = read_all(sock, 12)
+            sock.sendall(b"from outside")
+            data, last = read_all(sock, 11)
             if data:
                 return {"connected": True, "data": data.decode("latin-1")}
-            errors["silent"] = errors.get("silent", 0) + 1
         except OSError as error:
-            errors[name_of(error)] = errors.get(name_of(error), 0) + 1
+            last = name_of(error)
         sock.close()
         time.sleep(gap)
-    return {"connected": False, "errors": errors}
+    return {"connected": False, "error": last}
+
+
+def inherit(to, port, bind, bind_port, reveal=False, timeout=1.5):
+    """Row 22: opens from a port that the proxy used before. With `reveal` (needs NET_ADMIN) tells first what a peer would have to guess."""
+    sock = socket.socket(family_of(to), socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    out = {"connected": False, "error": None, "data": ""}
+    began = time.monotonic()
+    while True:
+        try:
+            sock.bind((bind, bind_port))
+            break
+        except OSError as error:  # the proxy's socket is not gone yet
+            if time.monotonic() - began > 6:
+                return {**out, "error": "bind " + name_of(error)}
+            time.sleep(0.1)
+    out["waited"] = time.monotonic() - began
+    error = connect_quietly(sock, to, port)
+    if reveal and error is None:
+        # TCP_REPAIR, TCP_REPAIR_QUEUE = send queue, TCP_QUEUE_SEQ; then repair off without a probe of the window.
+        sock.setsockopt(socket.IPPROTO_TCP, 19, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, 20, 2)
+        sequence = sock.getsockopt(socket.IPPROTO_TCP, 21) & 0xffffffff
+        sock.setsockopt(socket.IPPROTO_TCP, 19, -1)
+        with open(reveal, "w") as f:
+            f.write(str(sequence))
+    end = time.monotonic() + timeout
+    while error is None and time.monotonic() < end:
+        select.select([], [sock], [], 0.05)
+        if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1:
+            sock.setblocking(True)
+            sock.settimeout(1)
+            quiet(sock.sendall, b"stolen")
+            data, _ = read_all(sock, 6)
+            sock.close()
+            return {**out, "connected": True, "data": data.decode("latin-1")}
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            error = errno.errorcode[code]
+    sock.close()
+    return {**out, "error": error or "ETIMEDOUT"}
+
+
+def forge_syn_ack(to, port, sport, secret, source, timeout=8):
+    """A peer that knows the sequence number of a SYN that it never got: answers it, then notes what comes back."""
+    v6 = ":" in to
+    end = time.monotonic() + timeout
+    while not os.path.exists(secret) or not open(secret).read():
+        if time.monotonic() > end:
+            return {"forged": False}
+        time.sleep(0.01)
+    ack = int(open(secret).read())
+    sock = socket.socket(family_of(to), socket.SOCK_RAW, socket.IPPROTO_TCP)
+    head = struct.pack("!HHIIBBHHH", sport, port, 0x01020304, ack, 0x50, 0x12, 65535, 0, 0)
+    a, b = (socket.inet_pton(family_of(to), x) for x in (source, to))
+    pseudo = a + b + (struct.pack("!II", len(head), 6) if v6 else struct.pack("!HH", 6, len(head)))
+    total = sum(struct.unpack("!%dH" % ((len(pseudo) + len(head)) // 2), pseudo + head))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    sock.sendto(head[:16] + struct.pack("!H", ~total & 0xffff) + head[18:], (to, 0))
+    sock.settimeout(0.1)
+    end = time.monotonic() + 1
+    got = b""
+    while time.monotonic() < end:
+        try:
+            data = sock.recv(65536)
+        except OSError:
+            continue
+        if not v6:
+            data = data[(data[0] & 15) * 4:]
+        if struct.unpack("!HH", data[:4]) == (port, sport):
+            got += data[(data[12] >> 4) * 4:]
+    return {"forged": True, "data": got.decode("latin-1")}
+
+
+def fast_open(to, port, send):
+    """TCP Fast Open: data with the SYN."""
+    sock = socket.socket(family_of(to), socket.SOCK_STREAM)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", 3, 0))
+    out = {"connected": False, "error": None, "port": 0, "data": ""}
+    try:
+        sock.sendto(send.encode(), 0x20000000, (to, port))
+        out["connected"] = True
+        out["port"] = sock.getsockname()[1]
+        out["data"] = read_all(sock, len(send))[0].decode("latin-1")
+    except OSError as error:
+        out["error"] = name_of(error)
+    return out
 
 
 def abstract_sockets():
@@ -330,7 +456,7 @@ def https_get(to, port, server_name, path="/"):
 
 def tcp_server(ready, log, port, host="::", kind="echo", banner="hello\n", size=0, fin_first=False, certificate=None, hold=0):
     """Kinds: echo, banner (speaks first, then echoes), sink (reads to EOF, then tells how much), source (sends `size` bytes),
-    http (answers GET with the path, or `size` bytes), https, silent (accepts and holds)."""
+    http (answers GET with the path, or `size` bytes), silent (accepts and holds), forget (its socket vanishes)."""
     sock = socket.socket(family_of(host), socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family_of(host) == socket.AF_INET6 and host == "::":
@@ -349,6 +475,14 @@ def tcp_server(ready, log, port, host="::", kind="echo", banner="hello\n", size=
         try:
             if context:
                 conn = context.wrap_socket(conn, server_side=True)
+            if kind == "forget":
+                # Reads until its peer has ended, then is gone; its own FIN and RST do not get out of its host.
+                conn.settimeout(3)
+                read_all(conn)
+                time.sleep(0.2)  # until the end is acknowledged
+                conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                conn.sendall(b"")
+                return
             if kind == "banner":
                 conn.sendall(banner.encode())
             if kind == "silent":
@@ -431,7 +565,7 @@ def udp_server(ready, log, port, host="::"):
         sock.sendto(data, peer)
 
 
-def sniff(ready, log, device, snap=96):
+def sniff(ready, log, device, snap=160):
     """Every frame on the device: {from: "pod" (came out of it) or "outer", kind, src, dst, proto, sport, dport, flags}."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     sock.bind((device, 0))
@@ -466,7 +600,8 @@ def describe(frame, side):
     return seen
 
 
-FUNCTIONS = {f.__name__: f for f in (tcp, udp, ping, raw, dgram, packet, take_uid, user_namespace, run, simultaneous, abstract_sockets,
+FUNCTIONS = {f.__name__: f for f in (tcp, udp, ping, raw, dgram, packet, take_uid, user_namespace, run, run_json, crossing, call_again, inherit,
+                                     forge_syn_ack, fast_open, abstract_sockets,
                                      http_requests, websocket, https_get)}
 SERVERS = {f.__name__: f for f in (tcp_server, udp_server, sniff)}
 

@@ -16,6 +16,8 @@ export interface EnvoyOptions {
   config: string;
   /** uid and gid. */
   uid: number;
+  /** Changes its arguments. */
+  args?: ((args: string[]) => string[]) | undefined;
   /** Environment of the container. */
   env: Record<string, string>;
 }
@@ -42,9 +44,10 @@ export class Envoy implements AsyncDisposable {
   }
 
   /** Starts it; it may not listen yet. */
-  static start({ program, namespace, config, uid, env }: EnvoyOptions): Envoy {
-    const args = [...proxyArgs];
+  static start({ program, namespace, config, uid, env, args: change }: EnvoyOptions): Envoy {
+    let args = [...proxyArgs];
     args[args.indexOf("--file-flush-interval-msec") + 1] = "20";
+    args = change?.(args) ?? args;
     const script = [
       "set -e",
       "mount -t tmpfs tmpfs /run",

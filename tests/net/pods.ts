@@ -65,6 +65,8 @@ export interface RedirectOptions {
 export class Pod implements AsyncDisposable {
   /** Its proxy; replaced by `startProxy`. */
   envoy: Envoy | undefined;
+  /** Whether the rules are loaded and the proxy runs. */
+  guarded = false;
   readonly #stack = new AsyncDisposableStack();
   readonly #past: Record_[] = [];
   #sniffer: Service<Frame> | undefined;
@@ -135,10 +137,12 @@ export class Pod implements AsyncDisposable {
   async protect(options: RedirectOptions = {}): Promise<void> {
     const { success, err } = await this.redirect(options);
     if (!success) throw new Error(`Cannot load the rules: ${err}`);
+    this.guarded = this.envoy !== undefined && options.edit === undefined;
   }
 
   /** Empties all tables: a pod without rules. */
   async unprotect(): Promise<void> {
+    this.guarded = false;
     for (const tool of ["iptables", "ip6tables"]) {
       for (const table of ["filter", "mangle", "nat"]) {
         const chains = { filter: "INPUT FORWARD OUTPUT", mangle: "", nat: "" }[table]!.split(" ").filter(Boolean);
@@ -149,13 +153,14 @@ export class Pod implements AsyncDisposable {
   }
 
   /** Starts the proxy and waits until it is ready. @returns ms until it listened. */
-  async startProxy(): Promise<number> {
+  async startProxy(options: { args?: (args: string[]) => string[] } = {}): Promise<number> {
     const start = performance.now();
     this.envoy = Envoy.start({
       program: this.world.tools.envoy,
       namespace: this.namespace,
       config: this.config,
       uid: PROXY_UID,
+      args: options.args,
       env: {
         CONSUMER_ID: "pharma",
         POD_NAMESPACE: "trial-pharma",
@@ -194,13 +199,13 @@ export class Pod implements AsyncDisposable {
    * What happens around `act`: records of its proxy and frames on the outer side of its device. Waits until `enough` says that the records are
    * complete, then a moment more, so that a record too many would be seen.
    */
-  async watch<T>(act: () => Promise<T>, options: WatchOptions = {}): Promise<Seen<T>> {
+  async watch<T>(act: () => Promise<T>, options: WatchOptions<T> = {}): Promise<Seen<T>> {
     this.#sniffer ??= this.#stack.use(await this.world.node.serve<Frame>("sniff", { device: `pod-${this.name}` }));
     const frames = (await this.#sniffer.log()).length;
     const records = this.records.length;
     const result = await act();
     const ends = () => this.records.slice(records).filter(({ type }) => /End$|^NotSet$/.test(String(type)));
-    const { expected = 0 } = options;
+    const expected = typeof options.expected === "function" ? options.expected(result) : options.expected ?? 0;
     if (expected > 0) {
       await until(() => Promise.resolve(ends().length >= expected ? true : undefined), {
         ms: 3_000,
@@ -220,9 +225,9 @@ export class Pod implements AsyncDisposable {
 }
 
 /** Options of {@linkcode Pod.watch}. */
-export interface WatchOptions {
-  /** Number of end records to wait for. */
-  expected?: number;
+export interface WatchOptions<T> {
+  /** Number of end records to wait for, or what tells it from the result of the act. */
+  expected?: number | ((result: T) => number);
   /** Time to wait for what should not come, ms. */
   settle?: number;
 }
@@ -307,6 +312,7 @@ export class World implements AsyncDisposable {
         await Promise.all([world.a, world.b].map(async (pod) => {
           await pod.protect();
           await pod.startProxy();
+          pod.guarded = true;
         }));
       }
     } catch (error) {
@@ -314,6 +320,15 @@ export class World implements AsyncDisposable {
       throw error;
     }
     return world;
+  }
+
+  /** Path of an interpreter that is set-uid to the proxy's uid. */
+  async setUidProgram(): Promise<string> {
+    const path = `${this.folder}/set-uid-python`;
+    await Deno.copyFile(await Deno.realPath("/usr/bin/python3"), path);
+    await Deno.chown(path, PROXY_UID, PROXY_UID);
+    await Deno.chmod(path, 0o4755);
+    return path;
   }
 
   async #connect(): Promise<void> {

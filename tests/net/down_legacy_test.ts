@@ -1,0 +1,3 @@
+import { proxyDown } from "./down.ts";
+
+proxyDown("legacy");

@@ -1,0 +1,3 @@
+import { bypassMatrix } from "./matrix.ts";
+
+bypassMatrix("legacy");
