@@ -30,6 +30,7 @@ import { createAdmissionHandler } from "./webhook/admission_server.ts";
 import { projectBundles } from "./webhook/ca_bundle.ts";
 import { projectCaSecret } from "./webhook/ca_secret.ts";
 import type { KeyPair } from "./webhook/certificate_source.ts";
+import { endReasons } from "./webhook/connection.ts";
 import { Front } from "./webhook/front.ts";
 import { MountedFiles } from "./webhook/mounted_files.ts";
 import { OwnCa, serviceNames, SETTLE_MS } from "./webhook/own_ca.ts";
@@ -92,6 +93,7 @@ const series: Series = {
   restarts: RESTART_REASONS,
   events: Object.keys(reasons),
   certificates: ["webhook"],
+  connectionEnds: Object.keys(endReasons),
 };
 
 /** One replica: every part wired to the others, until the signal is aborted. */
@@ -111,6 +113,7 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
   const front = new Front({
     hostname: settings.bindAddress,
     port: settings.webhookPort,
+    ended: metrics.connectionEnded,
     failed: (error) => log.error("Cannot serve connection", { error }),
     handler: createAdmissionHandler({
       review: (body) => {

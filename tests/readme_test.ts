@@ -40,6 +40,7 @@ async function metricTable(): Promise<string> {
     restarts: one,
     events: one,
     certificates: one,
+    connectionEnds: one,
   };
   const text = await createMetrics({
     version: "0",

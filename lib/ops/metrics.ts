@@ -29,6 +29,8 @@ export interface Series {
   events: readonly string[];
   /** Certificates whose end is known. */
   certificates: readonly string[];
+  /** Why a connection to the webhook can end. */
+  connectionEnds: readonly string[];
 }
 
 /** What {@linkcode createMetrics} needs. */
@@ -47,6 +49,8 @@ export interface Metrics {
   admitted(verdict: string, reason: string): void;
   /** An admission request was answered, `ms` after its head had come. */
   answered(ms: number): void;
+  /** A connection to the webhook ended. */
+  connectionEnded(reason: string): void;
   /** One of our objects was written or removed. */
   repaired(kind: string, because: string): void;
   /** A watch began anew. */
@@ -128,6 +132,13 @@ export function createMetrics({ version, series, queues }: MetricsOptions): Metr
     registers,
   });
 
+  const connectionEnded = counter(
+    "connections_ended_total",
+    "Connections to the webhook by why they ended; all but done, drained and retired are limits",
+    ["reason"],
+    series.connectionEnds.map((reason) => [reason]),
+  );
+
   const repaired = counter(
     "drift_repairs_total",
     "Writes that brought an object to what it should be, by why it was not",
@@ -163,6 +174,7 @@ export function createMetrics({ version, series, queues }: MetricsOptions): Metr
   return {
     reconciled,
     admitted,
+    connectionEnded,
     answered: (ms) => seconds.observe(ms / 1_000),
     repaired,
     watchRestarted,

@@ -12,6 +12,7 @@ const series = {
   restarts: ["expired", "stalled"],
   events: ["ObjectDrift"],
   certificates: ["leaf", "ca"],
+  connectionEnds: ["idle"],
 };
 
 function create(stats = { depth: 0, oldestMs: 0 }) {
@@ -47,6 +48,7 @@ Deno.test("createMetrics() has every series at 0 before anything happened", asyn
     'data_spacer_admissions_total{verdict="deny",reason="rules"}': 0,
     data_spacer_admission_seconds_sum: 0,
     data_spacer_admission_seconds_count: 0,
+    'data_spacer_connections_ended_total{reason="idle"}': 0,
     'data_spacer_drift_repairs_total{kind="ConfigMap",because="absent"}': 0,
     'data_spacer_drift_repairs_total{kind="ConfigMap",because="drift"}': 0,
     'data_spacer_watch_restarts_total{resource="namespaces",reason="expired"}': 0,
@@ -65,6 +67,7 @@ Deno.test("createMetrics() counts what it is told", async () => {
   metrics.reconciled("pods", "error");
   metrics.admitted("patch", "injected");
   metrics.admitted("patch", "injected");
+  metrics.connectionEnded("idle");
   metrics.repaired("ConfigMap", "drift");
   metrics.watchRestarted("namespaces", "stalled");
   metrics.reported("ObjectDrift");
@@ -78,6 +81,7 @@ Deno.test("createMetrics() counts what it is told", async () => {
     'data_spacer_queue_depth{controller="pods"}': 3,
     'data_spacer_queue_oldest_seconds{controller="pods"}': 1.5,
     'data_spacer_admissions_total{verdict="patch",reason="injected"}': 2,
+    'data_spacer_connections_ended_total{reason="idle"}': 1,
     'data_spacer_drift_repairs_total{kind="ConfigMap",because="drift"}': 1,
     'data_spacer_watch_restarts_total{resource="namespaces",reason="stalled"}': 1,
     'data_spacer_events_total{reason="ObjectDrift"}': 1,
