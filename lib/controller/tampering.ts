@@ -30,11 +30,11 @@ export class Tampering {
   /** Notes a repair. */
   repaired(key: string): void {
     const repairs = (this.#seen.get(key)?.repairs ?? 0) + 1;
+    this.#seen.delete(key); // and to the end, as the latest
     this.#seen.set(key, { repairs, last: this.#now() });
-  }
-
-  /** Forgets what is long past. */
-  sweep(): void {
-    for (const [key, { last }] of this.#seen) if (this.#now() - last > MEMORY_MS) this.#seen.delete(key);
+    for (const [oldest, { last }] of this.#seen) {
+      if (this.#now() - last <= MEMORY_MS) break;
+      this.#seen.delete(oldest);
+    }
   }
 }
