@@ -49,12 +49,15 @@ export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNames
     const { store, written, templates } = deps;
     const policy = store.policy(name);
     reportFindings(name, policy);
+    if (policy === undefined || policy.terminating) written.forgetDeletions(name);
     const owned = written.overlay(store.owned(name), name);
     const steps = plan(policy, owned, templates, deps.earlier());
-    if (policy === undefined && steps.length > 0 && await isGoing(name, signal)) return {};
+    const uid = policy?.uid ?? (steps.length > 0 ? await uidOfRemaining(name, signal) : undefined);
+    if (uid === undefined) return {};
+    const namespace = { name, uid };
     const waits = [];
     for (const step of steps) {
-      const wait = step.do === "remove" ? await remove(step, signal) : await apply(step, signal);
+      const wait = step.do === "remove" ? await remove(step, namespace, signal) : await apply(step, namespace, signal);
       if (wait > 0) waits.push(wait);
     }
     if (written.isOpen(name)) waits.push(written.ttlMs);
@@ -70,18 +73,22 @@ export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNames
     for (const finding of policy.findings) deps.report(policy, finding);
   }
 
-  /** A namespace that is gone or going takes our objects with it. */
-  async function isGoing(name: string, signal: AbortSignal): Promise<boolean> {
+  /** uid of a namespace that is not offloaded any more; undefined if it is gone or going, and takes our objects with it. */
+  async function uidOfRemaining(name: string, signal: AbortSignal): Promise<string | undefined> {
     try {
-      const namespace = await deps.client.get(resources.Namespace, { name, signal });
-      return namespace.metadata?.deletionTimestamp !== undefined;
+      const { metadata } = await deps.client.get(resources.Namespace, { name, signal });
+      return metadata?.deletionTimestamp === undefined ? metadata?.uid ?? "" : undefined;
     } catch (error) {
-      if (isNotFound(error)) return true;
+      if (isNotFound(error)) return undefined;
       throw error;
     }
   }
 
-  async function remove(step: PlanStep & { do: "remove" }, signal: AbortSignal): Promise<number> {
+  async function remove(
+    step: PlanStep & { do: "remove" },
+    regarding: { name: string; uid: string },
+    signal: AbortSignal,
+  ): Promise<number> {
     const { kind, namespace, uid } = step.owned;
     deps.written.removing(step.owned);
     try {
@@ -93,12 +100,16 @@ export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNames
     }
     deps.done(kind, step.because);
     const reason = step.because === "opted-out" ? "OptedOut" : "NoLongerOffloaded";
-    deps.report(regarding(namespace), { reason, message: `Removed ${kind} "${ownedNames[kind]}"` });
+    deps.report(regarding, { reason, message: `Removed ${kind} "${ownedNames[kind]}"` });
     return 0;
   }
 
   /** Returns how long to wait before the next try, ms; 0: done. */
-  async function apply(step: PlanStep & { do: "apply" }, signal: AbortSignal): Promise<number> {
+  async function apply(
+    step: PlanStep & { do: "apply" },
+    regarding: { name: string; uid: string },
+    signal: AbortSignal,
+  ): Promise<number> {
     const { kind, namespace, name } = step.desired;
     const key = `${kind} ${namespace}/${name}`;
     const missed = step.because === "absent" && deps.written.wasDeleted(kind, namespace);
@@ -113,7 +124,7 @@ export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNames
     deps.done(kind, because);
     if (because !== "foreign" && because !== "drift") return 0;
     deps.tampering.repaired(key);
-    deps.report(regarding(namespace), {
+    deps.report(regarding, {
       reason: foreign ? "ObjectTakenOver" : "ObjectDrift",
       message: foreign
         ? `${kind} "${name}" was there but not made by us: took it over`
@@ -122,10 +133,6 @@ export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNames
         : `${kind} "${name}" was changed by somebody else: repaired it`,
     });
     return 0;
-  }
-
-  function regarding(name: string): { name: string; uid: string } {
-    return { name, uid: deps.store.policy(name)?.uid ?? "" };
   }
 
   /** Undefined: the namespace is gone or going. */
@@ -139,32 +146,52 @@ export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNames
     const write = { contentBody: body, signal };
     const facts = (object: KubeObject): Owned => ({ ...ownedFacts(kind, object)!, digest, managed: true });
     try {
-      const applied = await deps.client.apply(resource, ref, { ...write, metadataOnly: because === "absent" });
-      if (applied.created) return { owned: facts(applied.object), created: true };
-      const present = because === "absent"
+      const applied = await unlessInvalid(
+        deps.client.apply(resource, ref, { ...write, metadataOnly: because === "absent" }),
+      );
+      if (applied?.created) return { owned: facts(applied.object), created: true };
+      const present = because === "absent" || applied === undefined
         ? await deps.client.get(resource, { namespace, name, signal })
         : applied.object;
       if (digestOf(present) === digest) return { owned: facts(present), created: false };
-      return { owned: facts(await replace(present)), created: false };
+      return { owned: facts(await replace(present) ?? await makeAnew(present)), created: false };
     } catch (error) {
       if (isNotFound(error) || isTerminating(error)) return undefined;
       throw error;
     }
 
-    /** What others have added outlives an apply: put our object in its place, or, where it is immutable, delete that first. */
-    async function replace(present: KubeObject): Promise<KubeObject> {
-      const { uid, resourceVersion } = present.metadata ?? {};
+    /** What others have added outlives an apply: puts our object in its place. Undefined if that cannot be: it is immutable, or going. */
+    async function replace({ metadata }: KubeObject): Promise<KubeObject | undefined> {
+      const { resourceVersion, deletionTimestamp } = metadata ?? {};
+      if (deletionTimestamp !== undefined) return undefined;
       const object = JSON.parse(body) as KubeObject;
       object.metadata = { ...object.metadata, ...(resourceVersion ? { resourceVersion } : {}) };
-      try {
-        return await deps.client.replace(resource, object, { signal });
-      } catch (error) {
-        if (!(error instanceof KubeError) || error.status !== 422) throw error;
-        deps.written.removing({ kind, namespace });
-        await deps.client.delete(resource, { namespace, name, uid, signal });
-        return (await deps.client.apply(resource, ref, write)).object;
-      }
+      return await unlessInvalid(deps.client.replace(resource, object, { signal }));
     }
+
+    /** Deletes what is there, whatever finalizers hold it, and makes ours. */
+    async function makeAnew(present: KubeObject): Promise<KubeObject> {
+      const { uid, resourceVersion, finalizers = [] } = present.metadata ?? {};
+      if (finalizers.length > 0) {
+        const metadata = { namespace, name, ...(resourceVersion ? { resourceVersion } : {}) };
+        await deps.client.replace(resource, { ...present, metadata }, { signal });
+      }
+      deps.written.removing({ kind, namespace });
+      await deps.client.delete(resource, { namespace, name, uid, signal }).catch((error) => {
+        if (!isNotFound(error)) throw error;
+      });
+      return (await deps.client.apply(resource, ref, write)).object;
+    }
+  }
+}
+
+/** The answer to a write; undefined if the object as it is does not allow it. */
+async function unlessInvalid<T>(write: Promise<T>): Promise<T | undefined> {
+  try {
+    return await write;
+  } catch (error) {
+    if (error instanceof KubeError && error.status === 422) return undefined;
+    throw error;
   }
 }
 

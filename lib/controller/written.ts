@@ -26,7 +26,9 @@ export class Written {
       source.subscribe(({ type, value }) => {
         const key = keyOf(value.kind, value.namespace);
         const open = this.#open.get(key);
-        if (open !== undefined && isNewer(open.owned, value)) return;
+        // A deletion tells the version that was seen before it, so the uid says whether it regards what we wrote.
+        const earlier = type === "deleted" ? open?.owned.uid !== value.uid : open && isNewer(open.owned, value);
+        if (open !== undefined && earlier) return;
         this.#open.delete(key);
         if (type !== "deleted") this.#deleted.delete(key);
         else if (!this.#removing.delete(key) && value.managed) this.#deleted.add(key);
@@ -59,6 +61,11 @@ export class Written {
   /** Whether an object of ours was deleted by somebody else and is not back yet. */
   wasDeleted(kind: OwnedKind, namespace: string): boolean {
     return this.#deleted.has(keyOf(kind, namespace));
+  }
+
+  /** Notes that what was deleted in a namespace went for a good reason: the namespace is going, or is not ours any more. */
+  forgetDeletions(namespace: string): void {
+    for (const kind of ["ConfigMap", "NetworkPolicy"] as const) this.#deleted.delete(keyOf(kind, namespace));
   }
 
   /** Whether a write in a namespace still waits for the watch to show it. */

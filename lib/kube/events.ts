@@ -85,7 +85,7 @@ export class EventRecorder {
   /** Notes that something occurred; {@linkcode EventRecorder.run} writes it. */
   record(occurrence: Occurrence): void {
     const { regarding, reason, message, key = message } = occurrence;
-    const id = JSON.stringify([regarding.uid, reason, key]);
+    const id = JSON.stringify([regarding.name, regarding.uid, reason, key]);
     const nowMs = this.#now();
     let series = this.#series.get(id);
     if (series !== undefined && nowMs - series.lastMs <= this.#windowMs) {

@@ -25,6 +25,7 @@ function setUp() {
   const written = new Written(api.sources, () => clock.ms);
   written.follow();
   const findings: Finding[] = [];
+  const regarded: { name: string; uid: string }[] = [];
   const done: Because[] = [];
   const reconcile = reconcileNamespace({
     client: api,
@@ -33,7 +34,10 @@ function setUp() {
     earlier: () => [],
     written,
     tampering: new Tampering(() => clock.ms),
-    report: (_namespace, finding) => findings.push(finding),
+    report: (namespace, finding) => {
+      regarded.push(namespace);
+      findings.push(finding);
+    },
     done: (_kind, because) => done.push(because),
   });
   const run = () => reconcile("trial-pharma", new AbortController().signal);
@@ -55,7 +59,7 @@ function setUp() {
     namespaceMap: undefined,
     terminating: false,
   });
-  return { api, namespaces, store, clock, findings, done, run, offload };
+  return { api, namespaces, store, clock, findings, regarded, done, run, offload };
 }
 
 Deno.test("reconcileNamespace() makes both objects, and then writes nothing", async () => {
@@ -112,6 +116,18 @@ Deno.test("reconcileNamespace() repairs what others did to our objects", async (
       api.edit({ ...object, metadata: { ...object.metadata, ownerReferences } });
     }],
     ["immutability", (api) => api.edit({ ...api.stored("ConfigMap", "trial-pharma")!, immutable: true })],
+    ["changed data, immutable", (api) => {
+      api.edit({ ...api.stored("ConfigMap", "trial-pharma")!, data: { evil: "x" }, immutable: true });
+    }],
+    ["immutability and a finalizer", (api) => {
+      const object = api.stored("ConfigMap", "trial-pharma")!;
+      api.edit({ ...object, immutable: true, metadata: { ...object.metadata, finalizers: ["x/y"] } });
+    }],
+    ["deletion held by a finalizer", (api) => {
+      const object = api.stored("ConfigMap", "trial-pharma")!;
+      api.edit({ ...object, metadata: { ...object.metadata, finalizers: ["x/y"] } });
+      api.going("ConfigMap", "trial-pharma");
+    }],
     ["our label taken off", (api) => {
       const object = api.stored("ConfigMap", "trial-pharma")!;
       api.edit({ ...object, metadata: { ...object.metadata, labels: {} } });
@@ -232,6 +248,45 @@ Deno.test("reconcileNamespace() removes our objects, and only ours, from a names
   api.edit({ kind: "ConfigMap", metadata });
   await run();
   assert.ok(api.stored("ConfigMap", "trial-pharma"));
+});
+
+Deno.test("reconcileNamespace() names the namespace's uid also where it is offloaded no more", async () => {
+  const { namespaces, run, offload, regarded } = setUp();
+  offload();
+  await run();
+  namespaces.delete("trial-pharma");
+  await run();
+  assert.deepEqual(regarded, [{ name: "trial-pharma", uid: "ns-uid" }, { name: "trial-pharma", uid: "ns-uid" }]);
+});
+
+Deno.test("reconcileNamespace() takes no object for drift that went with its namespace, or while that was not ours", async () => {
+  const { api, namespaces, run, offload, done, findings } = setUp();
+  offload();
+  await run();
+  offload({}, { terminating: true });
+  api.remove("ConfigMap", "trial-pharma");
+  await run();
+  namespaces.delete("trial-pharma");
+  api.remove("NetworkPolicy", "trial-pharma");
+  await run();
+  offload();
+  await run();
+  assert.deepEqual(done, ["absent", "absent", "absent", "absent"]);
+  assert.deepEqual(findings, []);
+});
+
+Deno.test("reconcileNamespace() makes at once what was deleted right after its repair, and before the watch showed that", async () => {
+  const { api, run, offload, store } = setUp();
+  offload();
+  await run();
+  const object = api.stored("ConfigMap", "trial-pharma")!;
+  api.edit({ ...object, data: { evil: "x" } });
+  api.paused = true;
+  await run();
+  api.remove("ConfigMap", "trial-pharma"); // the watch tells the deletion, with the version before the repair
+  api.paused = false;
+  await run();
+  assert.equal(store.get("trial-pharma")?.ready, true);
 });
 
 Deno.test("reconcileNamespace() leaves a terminating namespace alone", async () => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { type Owned, ownedFacts, type OwnedKind } from "../../lib/core/desired_state.ts";
 import { PRODUCT } from "../../lib/core/names.ts";
 import { KubeError } from "../../lib/kube/errors.ts";
@@ -41,7 +42,7 @@ export class FakeSource<T> implements Source<T> {
 
 /**
  * ConfigMaps and NetworkPolicies as an API server keeps them, as far as the reconciler can tell: applies merge, others' keys stay,
- * immutable objects cannot be replaced. Every call is written down in `calls`; caches follow unless `paused`.
+ * immutable objects keep their data, finalizers hold what is deleted. Every call is written down in `calls`; caches follow unless `paused`.
  */
 export class FakeApi {
   readonly calls: string[] = [];
@@ -52,13 +53,13 @@ export class FakeApi {
   /** The watch is late: caches do not follow until `resume`. */
   paused = false;
   readonly #objects = new Map<string, Stored>();
-  readonly #namespaces = new Map<string, { metadata: { name: string; deletionTimestamp?: string } }>();
+  readonly #namespaces = new Map<string, { metadata: { name: string; uid: string; deletionTimestamp?: string } }>();
   #version = 100;
 
   /** Lets a Namespace exist; with `terminating`, on its way out. */
   namespace(name: string, options: { terminating?: boolean } = {}): void {
     const gone = options.terminating ? { deletionTimestamp: "2026-01-01T00:00:00Z" } : {};
-    this.#namespaces.set(name, { metadata: { name, ...gone } });
+    this.#namespaces.set(name, { metadata: { name, uid: "ns-uid", ...gone } });
   }
 
   /** What is stored. */
@@ -112,6 +113,7 @@ export class FakeApi {
         managedFields: [{ manager: PRODUCT, operation: "Apply" }],
       },
     };
+    refuseIfImmutable(present, merged);
     return { created: present === undefined, object: this.#put(resource.kind as OwnedKind, merged) as T };
   }
 
@@ -120,11 +122,15 @@ export class FakeApi {
     const { namespace, name } = object.metadata ?? {};
     this.calls.push(`replace ${describe(resource, { namespace, name })}`);
     const present = this.#objects.get(keyOf(resource.kind, namespace, name));
-    if (present?.immutable) {
-      throw new KubeError({ status: 422, reason: "Invalid", message: "Cannot replace: immutable" });
-    }
+    refuseIfImmutable(present, object as Stored);
     const managedFields = [{ manager: PRODUCT, operation: "Apply" }];
-    const stored = { ...object, metadata: { ...object.metadata, uid: present?.metadata?.uid, managedFields } };
+    const { uid, deletionTimestamp } = present?.metadata ?? {};
+    const going = deletionTimestamp === undefined ? {} : { deletionTimestamp };
+    const stored = { ...object, metadata: { ...object.metadata, uid, managedFields, ...going } };
+    if (deletionTimestamp !== undefined && !stored.metadata.finalizers?.length) {
+      this.#drop(resource.kind as OwnedKind, present!);
+      return stored as T;
+    }
     return this.#put(resource.kind as OwnedKind, stored as Stored) as T;
   }
 
@@ -141,7 +147,14 @@ export class FakeApi {
     if (ref.uid !== undefined && ref.uid !== found.metadata?.uid) {
       throw new KubeError({ status: 409, reason: "Conflict", message: "Cannot delete: another object" });
     }
-    this.#drop(resource.kind as OwnedKind, found);
+    if (found.metadata?.finalizers?.length) this.going(resource.kind as OwnedKind, ref.namespace!);
+    else this.#drop(resource.kind as OwnedKind, found);
+  }
+
+  /** Somebody else deletes what a finalizer holds. */
+  going(kind: OwnedKind, namespace: string): void {
+    const { metadata, ...object } = this.stored(kind, namespace)!;
+    this.#put(kind, { ...object, metadata: { ...metadata, deletionTimestamp: "2026-01-01T00:00:00Z" } });
   }
 
   #put(kind: OwnedKind, object: Stored): Stored {
@@ -176,4 +189,9 @@ export class FakeApi {
 
 function keyOf(kind: string, namespace: string | undefined, name: string | undefined): string {
   return `${kind} ${namespace}/${name}`;
+}
+
+function refuseIfImmutable(present: Stored | undefined, object: Stored): void {
+  if (!present?.immutable || (object.immutable && isDeepStrictEqual(object.data, present.data))) return;
+  throw new KubeError({ status: 422, reason: "Invalid", message: "Cannot write: immutable" });
 }
