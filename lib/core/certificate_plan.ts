@@ -2,7 +2,10 @@
 export const BACKDATE_MS = 3_600_000;
 
 /** Authorities that have signed before and are still trusted, at most. */
-export const MAX_PREVIOUS = 4;
+export const MAX_PREVIOUS = 8;
+
+/** What is trusted but not in the Secret is left alone for so many times `settleMs`. */
+const SURPLUS_SETTLES = 3;
 
 /** No wait is longer, ms: the clock may jump meanwhile. */
 const LONGEST_WAIT_MS = 60_000;
@@ -142,7 +145,7 @@ class Plan {
     const previousUntil = nowMs + this.#timings.leafMs + BACKDATE_MS;
     if (secret === undefined || (current === undefined && next === undefined)) {
       const because = secret === undefined ? "absent" : "corrupt";
-      const former = newest([...(secret?.previous ?? []), ...this.#trusted(), ...(leaf ? [leaf.issuer] : [])]);
+      const former = newest([...(secret?.previous ?? []), ...this.#trusted()], leaf?.issuer);
       // Leaves of former authorities may be in service: the new one has to wait as in every change.
       return former.length === 0
         ? { do: "store", because, current: "new", next: undefined, previous: [], previousUntil: undefined }
@@ -190,19 +193,20 @@ class Plan {
 
   trust(): CertificateStep | undefined {
     const { secret, bundle } = this.#facts;
-    if (secret === undefined || bundle === undefined) return undefined;
+    if (bundle === undefined || secret === undefined || (secret.current ?? secret.next) === undefined) return undefined;
     const ids = [secret.current, secret.next, ...secret.previous].flatMap((authority) =>
       authority ? [authority.id] : []
     );
-    if (ids.length === 0) return undefined;
     if (!ids.every((id) => bundle.trusted.some((authority) => authority.id === id))) {
       // Another replica may know a newer Secret than we do: what it added stays for now.
       const others = bundle.trusted.map(({ id }) => id).filter((id) => !ids.includes(id));
       return { do: "trust", ids: [...ids, ...others] };
     }
     if (bundle.surplusMs === undefined) return undefined;
-    this.#lookIn(this.#timings.settleMs - bundle.surplusMs);
-    return bundle.surplusMs >= this.#timings.settleMs ? { do: "trust", ids } : undefined;
+    // What the Secret lost may have signed leaves in service: first another authority has to settle and sign others.
+    const leftMs = this.#timings.settleMs * SURPLUS_SETTLES - bundle.surplusMs;
+    this.#lookIn(leftMs);
+    return leftMs <= 0 ? { do: "trust", ids } : undefined;
   }
 
   #trusted(): AuthorityFacts[] {
@@ -221,8 +225,11 @@ class Plan {
     return this.#timings.settleMs - since;
   }
 
+  /** For us, and for an API server whose clock is a bit ahead or behind: a clock that jumps may come close to either end. */
   #isValid({ notBefore, notAfter }: { notBefore: number; notAfter: number }): boolean {
-    return notBefore <= this.#facts.nowMs && this.#facts.nowMs < notAfter;
+    const skewMs = BACKDATE_MS / 2;
+    const lifeMs = notAfter - notBefore - BACKDATE_MS;
+    return notBefore + skewMs <= this.#facts.nowMs && this.#facts.nowMs < notAfter - Math.min(skewMs, lifeMs / 10);
   }
 
   /** Past two thirds of its life. */
@@ -243,8 +250,8 @@ class Plan {
   }
 }
 
-/** Ids without repetition, the newest authorities first, at most `MAX_PREVIOUS`. */
-function newest(authorities: readonly AuthorityFacts[]): string[] {
-  const byId = new Map(authorities.map((authority) => [authority.id, authority]));
-  return [...byId.values()].sort((a, b) => b.notBefore - a.notBefore).slice(0, MAX_PREVIOUS).map(({ id }) => id);
+/** Ids without repetition: first the one that we cannot do without, then the newest, at most `MAX_PREVIOUS`. */
+function newest(authorities: readonly AuthorityFacts[], first?: AuthorityFacts): string[] {
+  const rest = authorities.toSorted((a, b) => b.notBefore - a.notBefore);
+  return [...new Set([...(first ? [first] : []), ...rest].map(({ id }) => id))].slice(0, MAX_PREVIOUS);
 }
