@@ -6,8 +6,8 @@ const TURN_MS = 1;
 /**
  * The chunks of an answer's body until its end. Leaving the loop early closes the connection.
  *
- * The signal that `fetch` was given is not enough: once garbage has been collected, Deno 2.9.6 no longer hears it
- * while a body is read, and the reader waits for ever. And a body that arrives as fast as it is read never lets the
+ * The signal that `fetch` was given is not enough: Deno 2.9.6 ties it to the body by a weak reference, so that after
+ * a garbage collection an abort may go unheard and the reader waits for ever (seen after 100 MB of events). And a body that arrives as fast as it is read never lets the
  * event loop turn, so admission would wait for the end of a list.
  * @throws the signal's reason when it fires.
  */

@@ -62,7 +62,7 @@ export class ListSplitter {
         continue;
       }
       if (c === OPEN_BRACE || c === OPEN_BRACKET) {
-        if (depth === 1 && c === OPEN_BRACKET && !inItems) {
+        if (depth === 1 && c === OPEN_BRACKET) {
           this.#head.push(text.slice(start, i));
           start = i;
           inItems = ITEMS_KEY.test(this.#head.join(""));

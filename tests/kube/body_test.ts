@@ -1,36 +1,21 @@
 import assert from "node:assert/strict";
 import { chunks, text } from "../../lib/kube/body.ts";
 
-/** Resolves once the garbage collector has run. */
-async function garbageCollected(): Promise<void> {
-  const ref = new WeakRef({});
-  while (ref.deref() !== undefined) {
-    Array.from({ length: 50_000 }, (_, i) => ({ i })); // garbage
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
-}
-
-Deno.test("chunks() hears its signal also after a garbage collection", async () => {
-  const disconnected = Promise.withResolvers<void>();
-  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
-    const body = new ReadableStream({
-      start: (controller) => controller.enqueue(new Uint8Array([1])),
-      cancel: () => disconnected.resolve(),
-    });
-    return new Response(body);
+Deno.test("chunks() hears its signal even where the body does not", async () => {
+  let cancelled: unknown;
+  const silent = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new Uint8Array(1)),
+    cancel: (reason) => void (cancelled = reason),
   });
   const controller = new AbortController();
-  const response = await fetch(`http://127.0.0.1:${server.addr.port}`, { signal: controller.signal });
-  const seen: number[] = [];
+  let count = 0;
   const reading = (async () => {
-    for await (const chunk of chunks(response.body!, controller.signal)) seen.push(chunk.length);
+    for await (const _ of chunks(silent, controller.signal)) count++;
   })();
-  await garbageCollected();
-  await garbageCollected();
-  controller.abort(new Error("enough"));
-  await assert.rejects(reading, /enough/);
-  await disconnected.promise; // the connection is closed, not only forgotten
-  assert.deepEqual(seen, [1]);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  controller.abort("enough");
+  await assert.rejects(reading, (reason) => reason === "enough");
+  assert.deepEqual([count, cancelled], [1, "enough"]);
 });
 
 Deno.test("chunks() lets the event loop turn while a body arrives as fast as it is read", async () => {

@@ -177,9 +177,16 @@ Deno.test("EventRecorder drops what does not fit, says how much, and never grows
   await s.settle();
   assert.equal(s.events.size, 10);
   assert.deepEqual(s.logs, [["Events dropped", { count: 990 }]]);
-  s.recorder.record(drift("later")); // the least recent one makes room
+  s.recorder.record(drift("message 0"));
+  await s.settle();
+  s.recorder.record(drift("later")); // the least recent one makes room: message 1
   await s.settle();
   assert.equal(s.events.size, 11);
+  s.calls.splice(0);
+  s.recorder.record(drift("message 0"));
+  s.recorder.record(drift("message 1"));
+  await s.settle();
+  assert.deepEqual(s.calls, ["patch", "create", "get", "patch"]);
 });
 
 Deno.test("EventRecorder survives every failure", async (t) => {
