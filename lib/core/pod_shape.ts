@@ -36,7 +36,8 @@ const arrayOf = (item: Check): Check => (value) => {
 const mapOf = (item: Check): Check => (value) => {
   if (!isRecord(value)) return " must be an object";
   for (const key of Object.keys(value)) {
-    const problem = item(value[key]);
+    const member = value[key] ?? undefined;
+    const problem = member === undefined ? undefined : item(member);
     if (problem !== undefined) return `[${key.slice(0, 100)}]${problem}`;
   }
   return undefined;

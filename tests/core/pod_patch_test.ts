@@ -159,8 +159,8 @@ Deno.test("patchPod() takes the ServiceAccount's token from a pod that says noth
     ));
     assert.equal(spec?.automountServiceAccountToken, false);
     assert.deepEqual(names(spec?.volumes), ["tmp", configVolume, runVolume]);
-    assert.deepEqual(spec?.containers[0]!.volumeMounts, [{ name: "tmp", mountPath: "/tmp" }]);
-    assert.deepEqual(spec?.initContainers?.[2]!.volumeMounts, []);
+    assert.deepEqual(spec?.containers[0]?.volumeMounts, [{ name: "tmp", mountPath: "/tmp" }]);
+    assert.deepEqual(spec?.initContainers?.[2]?.volumeMounts, []);
   });
   await t.step("mounted elsewhere by the consumer", () => {
     const elsewhere = { name: token.name, mountPath: "/token" };
@@ -224,7 +224,7 @@ Deno.test("patchPod() treats null as absent everywhere", () => {
     lifecycle: null,
   });
   const after = injected(pod, testPolicy(), testInjection({ imagePullSecret: "registry" }));
-  assert.equal(after.spec?.containers[0]!.securityContext?.runAsUser, 10_001);
+  assert.equal(after.spec?.containers[0]?.securityContext?.runAsUser, 10_001);
   assert.deepEqual(names(after.spec?.initContainers), [init, proxy]);
 });
 
@@ -242,7 +242,7 @@ Deno.test("patchPod() keeps fields that it does not know, at every depth", () =>
   for (const holder of [after, after.status, after.spec, after.spec?.securityContext, after.spec?.containers[0]]) {
     assert.deepEqual((holder as typeof future).futureField, future.futureField);
   }
-  assert.deepEqual(after.spec?.containers[0]!.ports, pod.spec?.containers[0]!.ports);
+  assert.deepEqual(after.spec?.containers[0]?.ports, pod.spec?.containers[0]?.ports);
   assert.deepEqual(after.spec?.volumes?.[0], pod.spec?.volumes?.[0]);
 });
 
@@ -261,7 +261,7 @@ Deno.test("patchPod() handles keys that JavaScript gives a meaning", () => {
   assert.equal(JSON.stringify(pod), text);
   assert.equal(result.kind, "patched");
   if (result.kind === "patched") {
-    assert.equal(result.pod.spec?.containers[0]!.securityContext?.runAsUser, 10_001);
+    assert.equal(result.pod.spec?.containers[0]?.securityContext?.runAsUser, 10_001);
     assert.ok(Object.hasOwn(result.pod.metadata!.labels!, "__proto__"));
   }
   assert.equal(({} as { hostNetwork?: boolean }).hostNetwork, undefined);
@@ -282,7 +282,7 @@ Deno.test("patchPod() refuses more containers than it can judge in time, and jud
     const pod = testPod({
       securityContext: { supplementalGroups: Array.from({ length: 300_000 }, (_, i) => 30_000 + i) },
     });
-    assert.equal(injected(pod).spec?.initContainers?.[1]!.securityContext?.runAsUser, 21337);
+    assert.equal(injected(pod).spec?.initContainers?.[1]?.securityContext?.runAsUser, 21337);
   });
 });
 

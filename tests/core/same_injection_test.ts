@@ -87,7 +87,7 @@ Deno.test("patchPod() takes the token off that the API server mounted into our c
   }
   await t.step("where we mount nothing ourselves", () => {
     const pod = changed((_pod, ours) => ours[0].volumeMounts = [tokenMount]);
-    assert.deepEqual(injected(pod).spec?.initContainers?.[0]!.volumeMounts, []);
+    assert.deepEqual(injected(pod).spec?.initContainers?.[0]?.volumeMounts, []);
     assertKept(injected(pod));
   });
 });
@@ -101,7 +101,7 @@ Deno.test("patchPod() completes what another webhook left", async (t) => {
       injectedNames.proxy,
       "agent",
     ]);
-    assert.equal(pod.spec?.initContainers?.[2]!.securityContext?.runAsUser, 10_001);
+    assert.equal(pod.spec?.initContainers?.[2]?.securityContext?.runAsUser, 10_001);
   });
   await t.step("its init containers before, between and behind ours", () => {
     const before = testPod({ initContainers: [testContainer({ name: "last" })] });
@@ -122,7 +122,7 @@ Deno.test("patchPod() completes what another webhook left", async (t) => {
     const pod = injected(
       changed((pod) => pod.spec.containers.push(testContainer({ name: "agent", livenessProbe: probe }))),
     );
-    const probes = pod.spec?.initContainers?.[1]!.env?.find(({ name }) => name === "PROBES");
+    const probes = pod.spec?.initContainers?.[1]?.env?.find(({ name }) => name === "PROBES");
     assert.deepEqual(probes, { name: "PROBES", value: " 9090/healthz " });
     assertKept(pod);
   });

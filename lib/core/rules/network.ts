@@ -1,19 +1,8 @@
 import { ports } from "../names.ts";
 import { isInterfaceRequest } from "./interface_annotations.ts";
-import { containerRule, emptyOrAbsent, itemRule, oneOf, podRule, type Rule } from "./rule.ts";
+import { emptyOrAbsent, itemRule, oneOf, podRule, type Rule } from "./rule.ts";
 
 const RESERVED_PORTS: readonly number[] = Object.values(ports);
-
-/** Containers that meshes add: two meshes in one pod would each redirect the other. */
-const MESHES: Readonly<Record<string, string>> = {
-  "istio-init": "Istio",
-  "istio-proxy": "Istio",
-  "istio-validation": "Istio",
-  "linkerd-init": "Linkerd",
-  "linkerd-proxy": "Linkerd",
-  "kuma-init": "Kuma",
-  "kuma-sidecar": "Kuma",
-};
 
 const noMoreInterfaces: Rule = {
   id: "interfaces",
@@ -50,13 +39,5 @@ export const networkRules: readonly Rule[] = [
     field: "containerPort",
     right: (port) => !RESERVED_PORTS.includes(Number(port)),
     must: `must be another port than ${RESERVED_PORTS.join(", ")}, which the provider uses`,
-  }),
-  containerRule({
-    id: "mesh",
-    row: "Istio inside",
-    field: "name",
-    right: (name) => !Object.hasOwn(MESHES, String(name)),
-    must: "must not be a service mesh's: leave the pod out of the mesh, in Istio by the label " +
-      'sidecar.istio.io/inject: "false"',
   }),
 ];

@@ -1,6 +1,7 @@
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
 import { hostRules } from "./host.ts";
 import { identityRules } from "./identity.ts";
+import { noMesh } from "./mesh.ts";
 import { networkRules } from "./network.ts";
 import { probeRules } from "./probes.ts";
 import { reservedNameRules } from "./reserved_names.ts";
@@ -11,6 +12,7 @@ import { volumeRules } from "./volumes.ts";
 
 /** Every rule, in the order in which violations are listed. */
 export const rules: readonly Rule[] = [
+  noMesh,
   ...reservedNameRules,
   ...hostRules,
   ...securityContextRules,
