@@ -54,6 +54,12 @@ Deno.test("joinDocuments() gives back the text of documents that nobody changed"
   await t.step("JSON alone stays JSON", () => {
     assert.equal(joinDocuments(readDocuments('{"a":1} {"b":2}')), '{"a":1}\n{"b":2}\n');
   });
+  await t.step("JSON behind a byte order mark", () => {
+    assert.equal(joinDocuments(readDocuments('\uFEFF{"a":1}{"b":2}')), '{"a":1}\n{"b":2}\n');
+  });
+  await t.step("YAML behind a byte order mark", () => {
+    assert.equal(joinDocuments(readDocuments("\uFEFF---\na: 1\n---\nb: 2\n")), "a: 1\n---\nb: 2\n");
+  });
   await t.step("JSON in YAML stays itself", () => {
     assert.equal(joinDocuments(readDocuments('{"a":1}\n---\nb:  2\n')), '{"a":1}\n---\nb:  2\n');
   });

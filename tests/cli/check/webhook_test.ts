@@ -33,6 +33,7 @@ Deno.test("check compares the registration with what lets every pod come to us; 
     ["another Service", webhook((w) => w.clientConfig.service.name = "other"), [
       /^fail: .* does not call \/mutate\/pod of Service "data-spacer\/data-spacer": pods of consumers run without the proxy$/,
     ]],
+    ["another path", webhook((w) => w.clientConfig.service.path = "/"), [/^fail: .* does not call \/mutate\/pod/]],
     ["absent", (cluster) => cluster.drop("MutatingWebhookConfiguration"), [
       /^fail: .* is not there: pods of consumers run without the proxy$/,
     ]],
