@@ -59,7 +59,10 @@ export function reconcilePods(
     deps.uninjected(name, pods.length);
     reportPods(view.policy, pods);
     const recreating = deps.mode !== "none" && pods.length > 0;
-    if (recreating) { for (const pod of pods) await recreate(view.policy, pod, signal); }
+    let left = pods.length;
+    if (recreating) {
+      for (const pod of pods) if (await recreate(view.policy, pod, signal)) deps.uninjected(name, --left);
+    }
     const requeueAfterMs = recreating ? LOOK_AGAIN_MS : LOOK_EVERY_MS;
     nextLook.set(name, deps.now() + requeueAfterMs);
     return { requeueAfterMs };
@@ -83,15 +86,17 @@ export function reconcilePods(
     }
     reported.set(namespace.name, text);
     const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : "";
-    const message = `${names.length} pods run without the proxy: ${names.slice(0, NAMED).join(", ")}${more}`;
+    const some = names.length === 1 ? "1 pod runs" : `${names.length} pods run`;
+    const message = `${some} without the proxy: ${names.slice(0, NAMED).join(", ")}${more}`;
     deps.report(namespace, { reason: "PodsUninjected", message });
   }
 
-  async function recreate(namespace: { name: string; uid: string }, pod: Pod, signal: AbortSignal): Promise<void> {
+  /** Whether the pod is on its way out. */
+  async function recreate(namespace: { name: string; uid: string }, pod: Pod, signal: AbortSignal): Promise<boolean> {
     const { name, uid } = pod.metadata ?? {};
-    if (name === undefined) return;
+    if (name === undefined) return false;
     const controlled = CONTROLLED_BY.some((label) => pod.metadata?.labels?.[label] !== undefined);
-    if (!controlled && deps.mode !== "all") return;
+    if (!controlled && deps.mode !== "all") return false;
     await deps.recreatePace(signal);
     const ref = { namespace: namespace.name, name };
     try {
@@ -100,10 +105,12 @@ export function reconcilePods(
       else await deps.client.delete(resources.Pod, { ...ref, uid, gracePeriodSeconds: 0, signal });
       const how = controlled ? "evicted" : "deleted";
       deps.report(namespace, { reason: "PodRecreated", message: `Pod "${name}" ran without the proxy: ${how} it` });
+      return true;
     } catch (error) {
-      if (isNotFound(error) || isConflict(error)) return;
+      if (isNotFound(error) || isConflict(error)) return true; // It went by itself.
       if (!(error instanceof KubeError) || (error.status !== 429 && error.status !== 403)) throw error;
       deps.report(namespace, { reason: "RecreationRefused", message: error.message });
+      return false;
     }
   }
 
