@@ -271,8 +271,10 @@ export interface AuditEntry {
   requestURI: string;
   /** For example `get`, `watch`, `patch`. */
   verb: string;
-  /** Who asked. */
-  user: { username: string; groups: string[] };
+  /** When it came, to the microsecond. */
+  requestReceivedTimestamp: string;
+  /** Who asked; a ServiceAccount's `extra` tells which token. */
+  user: { username: string; groups: string[]; extra?: Record<string, string[]> };
   /** Client program. */
   userAgent?: string;
   /** What it was about. */

@@ -5,6 +5,7 @@ import { parseAllDocuments } from "yaml";
 import { ROOT } from "../support/tree.ts";
 import { startCluster } from "./cluster.ts";
 import { Liqo, liqoPod } from "./liqo.ts";
+import { overlay } from "./overlay.ts";
 import { until } from "./processes.ts";
 
 const BASE = `${ROOT}deploy/base`;
@@ -32,15 +33,6 @@ interface Stored {
 async function stored(folder: string): Promise<string[]> {
   const { items } = JSON.parse(await kubectl("get", "-k", folder, "-o", "json")) as { items: Stored[] };
   return items.map(({ kind, metadata: m }) => `${kind} ${m.namespace ?? ""}/${m.name} ${m.resourceVersion}`);
-}
-
-/** A kustomization made for one test, of folders in deploy/ and more lines. */
-async function overlay(text: string): Promise<string> {
-  const folder = await Deno.makeTempDir({ dir: cluster.processes.folder });
-  await Deno.symlink(`${ROOT}deploy`, `${folder}/deploy`);
-  await Deno.mkdir(`${folder}/mine`);
-  await Deno.writeTextFile(`${folder}/mine/kustomization.yaml`, text);
-  return `${folder}/mine`;
 }
 
 Deno.test("kubectl apply -k installs on a bare cluster, and pods of the Deployment get past Pod Security", async () => {
@@ -120,7 +112,9 @@ Deno.test("a right to create by name suffices for an apply, and one to list by n
 });
 
 Deno.test("one patch sets the images of all three roles, and a component brings a flag with its right", async () => {
-  const folder = await overlay(`
+  const folder = await overlay(
+    cluster,
+    `
 resources: [../deploy/base]
 components: [../deploy/components/recreate-uninjected-all]
 patches:
@@ -137,7 +131,8 @@ patches:
                 env:
                   - { name: INIT_IMAGE, value: "registry.example/init:1" }
                   - { name: PROXY_IMAGE, value: "registry.example/envoy:1" }
-`);
+`,
+  );
   await kubectl("apply", "-k", folder);
   const path = "/apis/apps/v1/namespaces/data-spacer/deployments/data-spacer";
   const { image, env } = (await cluster.call<Deployment>(path)).spec!.template.spec!.containers[0]!;

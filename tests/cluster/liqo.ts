@@ -3,6 +3,7 @@ import type { Namespace, Pod } from "kubernetes-types/core/v1.d.ts";
 import type { RoleBinding } from "kubernetes-types/rbac/v1.d.ts";
 import { parseAllDocuments } from "yaml";
 import type { Cluster, Identity } from "./cluster.ts";
+import { until } from "./processes.ts";
 
 /** Liqo's controller-manager, which creates the offloaded namespaces and their pods. */
 export const LIQO: Identity = {
@@ -50,6 +51,9 @@ export class Liqo {
   static async install(cluster: Cluster): Promise<Liqo> {
     const { code, stderr } = await cluster.kubectl(["apply", "-f", testdataPath("liqo_installation.yaml")]);
     if (code !== 0) throw new Error(`Cannot play Liqo: ${stderr}`);
+    // the API server hears of a role a moment after it has stored it
+    const allowed = () => cluster.allows(LIQO, { verb: "create", resource: "namespaces" });
+    await until(async () => await allowed() || undefined, { ms: 10_000, what: "rights of Liqo" });
     return new Liqo(cluster, await testdata("liqo_namespace.yaml"));
   }
 

@@ -3,10 +3,10 @@ import type { Lease } from "kubernetes-types/coordination/v1.d.ts";
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
 import type { Role } from "kubernetes-types/rbac/v1.d.ts";
 import { parseAllDocuments } from "yaml";
-import { ROOT } from "../support/tree.ts";
 import { type AuditEntry, startCluster } from "./cluster.ts";
 import { type DataSpacer, startDataSpacer } from "./data_spacer.ts";
 import { Liqo, liqoPod } from "./liqo.ts";
+import { overlay } from "./overlay.ts";
 import { until } from "./processes.ts";
 
 const ACCOUNT = "system:serviceaccount:data-spacer:data-spacer";
@@ -125,11 +125,8 @@ Deno.test("every right that is granted is used, and none is missing", async () =
   await liqo.createOffloadedNamespace();
   await uninjectedPods(liqo);
 
-  const folder = `${cluster.processes.folder}/mine/overlay`;
-  await Deno.mkdir(folder, { recursive: true });
-  await Deno.symlink(`${ROOT}deploy`, `${cluster.processes.folder}/mine/deploy`);
-  await Deno.writeTextFile(
-    `${folder}/kustomization.yaml`,
+  const folder = await overlay(
+    cluster,
     "resources: [../deploy/base]\ncomponents: [../deploy/components/recreate-uninjected-all]\n",
   );
   await using dataSpacer = await startDataSpacer(cluster, { manifests: folder, replicas: 2 });
