@@ -37,7 +37,8 @@ export const keptObjects: Check = {
   where: "installed",
   async *run(deps) {
     const { survey, settings: { namespace }, version } = deps;
-    const [templates, offloaded] = await Promise.all([survey.templates(), survey.offloaded()]);
+    const templates = await survey.templates();
+    const offloaded = await survey.offloaded();
     const ours = objectTemplates(await survey.settings().catch(() => deps.settings));
     const [current, ...earlier] = templates;
     if (current === undefined) {
@@ -52,7 +53,7 @@ export const keptObjects: Check = {
       );
     }
     const wanted = current === undefined ? ours : withDigests(ours, current.objects);
-    const owned = (await Promise.all([list("ConfigMap", deps), list("NetworkPolicy", deps)])).flat();
+    const owned = [...await list("ConfigMap", deps), ...await list("NetworkPolicy", deps)];
     const byNamespace = Map.groupBy(owned, (object) => object.namespace);
     const policies = new Map(offloaded.map((policy) => [policy.name, policy]));
     const before = earlier.flatMap(({ objects }) => [objects.ConfigMap, objects.NetworkPolicy]);

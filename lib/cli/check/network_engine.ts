@@ -44,7 +44,8 @@ function* describe(engine: Engine, daemonSet: DaemonSet): Iterable<Finding> {
 
 /** Engines that run outside of pods leave traces at best. */
 async function byTraces({ survey }: CheckDeps): Promise<Finding> {
-  const [nodes, groups] = await Promise.all([survey.nodes(), survey.apiGroups()]);
+  const nodes = await survey.nodes();
+  const groups = await survey.apiGroups();
   if (nodes.some(({ kubelet }) => kubelet.includes("+k3s"))) {
     return warn(
       `${CANNOT_TELL}: k3s does it itself, unless it was started with --disable-network-policy`,

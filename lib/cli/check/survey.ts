@@ -86,7 +86,8 @@ export function survey(client: Pick<KubeClient, "get" | "listAll" | "raw">, sett
     offloaded: once(async () => {
       const select = (labelSelector: string) =>
         collect(client, resources.Namespace, { labelSelector }, (object) => namespaceFacts(object));
-      const [all, tenantsV0] = await Promise.all([select(liqo.remoteClusterId), select(liqo.tenantNamespaceV0)]);
+      const all = await select(liqo.remoteClusterId);
+      const tenantsV0 = await select(liqo.tenantNamespaceV0);
       const byName = new Map([...tenantsV0, ...all].map((facts) => [facts.name, facts]));
       // Policies of namespaces do not depend on what the Deployment's flags may have wrong.
       const used = await deployed().catch(() => settings);

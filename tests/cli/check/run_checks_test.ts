@@ -105,13 +105,16 @@ Deno.test("inParallel() does a few at a time, gives results in order, and stops 
   });
   await t.step("error", async () => {
     let started = 0;
+    let running = 0;
     const work = async (n: number) => {
       started++;
-      await Promise.resolve();
+      running++;
+      for (let i = 0; i < n; i++) await Promise.resolve();
+      running--;
       if (n === 0) throw new Error("no");
     };
     await assert.rejects(inParallel([...Array(50).keys()], work), { message: "no" });
-    await new Promise((resolve) => setTimeout(resolve));
     assert.ok(started <= 16, `${started} were started`);
+    assert.equal(running, 0, "work goes on behind the caller's back");
   });
 });
