@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { timeOf } from "./certificates.ts";
+import { isAddress } from "./x509.ts";
 
 /** A server's certificate and its key. */
 export interface KeyPair {
@@ -22,7 +23,7 @@ export interface CertificateSource {
 
 /** What {@linkcode checkPair} checks a pair for. */
 export interface PairUse {
-  /** The host name that API servers call. */
+  /** The host name, or IP address, that API servers call. */
   host: string;
   /** ms since 1970. */
   nowMs: number;
@@ -40,7 +41,7 @@ export function checkPair(cert: string, key: string, use: PairUse): KeyPair {
   if (!leaf.checkPrivateKey(privateKey)) {
     throw new TypeError("Cannot use certificate: the private key is another certificate's");
   }
-  if (leaf.checkHost(use.host) === undefined && leaf.checkIP(use.host) === undefined) {
+  if ((isAddress(use.host) ? leaf.checkIP(use.host) : leaf.checkHost(use.host)) === undefined) {
     throw new RangeError(`Cannot use certificate: it must be for "${use.host}", but is for ${leaf.subjectAltName}`);
   }
   const notAfter = timeOf(leaf.validTo);

@@ -90,6 +90,7 @@ export class OwnCa implements CertificateSource {
   readonly #now: () => number;
   readonly #steady: () => number;
   readonly #since = new SinceWhen();
+  readonly #secretKey: string;
   #seen: Seen = { secret: undefined, content: undefined, configuration: undefined };
   #leaf: (LeafFacts & { issuer: Certificate }) | undefined;
   #madeAt = -Infinity;
@@ -100,6 +101,7 @@ export class OwnCa implements CertificateSource {
 
   constructor(deps: OwnCaDeps) {
     this.#deps = deps;
+    this.#secretKey = `${deps.namespace}/${objects.caSecret}`;
     this.#now = deps.now ?? Date.now;
     this.#steady = deps.steady ?? (() => performance.now());
   }
@@ -132,6 +134,8 @@ export class OwnCa implements CertificateSource {
           backoff.reset();
           this.#superseded = 0;
           await this.#wait(waitMs, AbortSignal.any([signal, this.#changed.signal]));
+          // An answer to our own write may have come after news of what happened next.
+          if (!this.#changed.signal.aborted) this.#takeCached();
         }
       }
     } finally {
@@ -139,15 +143,19 @@ export class OwnCa implements CertificateSource {
     }
   }
 
+  #takeCached(): void {
+    const { secrets, configurations, webhookConfiguration } = this.#deps;
+    this.#seeSecret(secrets.get(this.#secretKey));
+    this.#seeConfiguration(configurations.get(webhookConfiguration));
+  }
+
   /** Takes what is cached, and what changes from now on. */
   #follow(): () => void {
-    const { secrets, configurations, namespace, webhookConfiguration } = this.#deps;
-    const secretKey = `${namespace}/${objects.caSecret}`;
-    this.#seeSecret(secrets.get(secretKey));
-    this.#seeConfiguration(configurations.get(webhookConfiguration));
+    const { secrets, configurations, webhookConfiguration } = this.#deps;
+    this.#takeCached();
     const ends = [
       secrets.subscribe(({ type, key, value }) => {
-        if (key === secretKey) this.#seeSecret(type === "deleted" ? undefined : value);
+        if (key === this.#secretKey) this.#seeSecret(type === "deleted" ? undefined : value);
       }),
       configurations.subscribe(({ type, key, value }) => {
         if (key === webhookConfiguration) this.#seeConfiguration(type === "deleted" ? undefined : value);

@@ -120,6 +120,7 @@ function commonName(names: readonly string[]): string {
   return (names[0] ?? "webhook").slice(0, 64);
 }
 
-function isAddress(name: string): boolean {
+/** Whether a name is an IP address, not a host name. */
+export function isAddress(name: string): boolean {
   return name.includes(":") || /^\d{1,3}(\.\d{1,3}){3}$/.test(name);
 }
