@@ -178,6 +178,7 @@ Deno.test("KubeClient sends identity: token, agent, impersonation", async () => 
   const sent = headers[0]!;
   assert.equal(sent.get("authorization"), "Bearer secret");
   assert.equal(sent.get("user-agent"), "tester/1");
+  assert.equal(sent.get("accept-encoding"), "identity");
   assert.equal(sent.get("impersonate-user"), "jane");
   assert.equal(sent.get("impersonate-group"), "a, b"); // joined by the test's own server: they arrive as two lines
   assert.equal(sent.get("impersonate-uid"), "7");
