@@ -94,8 +94,8 @@ function sameQuantities(have: Record<string, unknown> | undefined, want: Record<
   );
 }
 
-function own(object: object | undefined, key: string): unknown {
-  return object !== undefined && Object.hasOwn(object, key) ? (object as Record<string, unknown>)[key] : undefined;
+function own(object: object | null | undefined, key: string): unknown {
+  return object && Object.hasOwn(object, key) ? (object as Record<string, unknown>)[key] : undefined;
 }
 
 /** Deep equality, as deep as what we want goes; null and absent are the same. */
