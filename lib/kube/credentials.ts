@@ -35,51 +35,44 @@ export interface CredentialsOptions extends Partial<Surroundings> {
  */
 export async function loadCredentials(options: CredentialsOptions = {}): Promise<Credentials> {
   const { read = Deno.readTextFileSync, env = readEnv, run = runSync, now = Date.now } = options;
-  const around: Surroundings = { read, env, run, now };
-  const { kubeconfig, context } = options;
-
-  const fromEnv = (env("KUBECONFIG") ?? "").split(Deno.build.os === "windows" ? ";" : ":").filter((path) =>
-    path !== ""
-  );
-  const home = env("HOME") ?? env("USERPROFILE");
-  const sources: { name: string; absent: string | undefined; load: () => Promise<Credentials> | Credentials }[] = [];
-  if (kubeconfig !== undefined) {
-    const load = () => fromKubeconfig([kubeconfig], around, context);
-    sources.push({ name: `kubeconfig "${kubeconfig}"`, absent: undefined, load });
-  } else {
-    sources.push({
-      name: "environment variable KUBECONFIG",
-      absent: fromEnv.length === 0 ? "not set" : undefined,
-      load: () => fromKubeconfig(fromEnv, around, context),
-    }, {
-      name: "service account of the pod",
-      absent: context !== undefined
-        ? `a context ("${context}") was asked for`
-        : env("KUBERNETES_SERVICE_HOST")
-        ? undefined
-        : "KUBERNETES_SERVICE_HOST is not set",
-      load: () => inCluster(around),
-    }, {
-      name: `kubeconfig "${home}/.kube/config"`,
-      absent: home === undefined ? "HOME is not set" : undefined,
-      load: () => fromKubeconfig([`${home}/.kube/config`], around, context),
-    });
-  }
-
   const tried: string[] = [];
-  for (const { name, absent, load } of sources) {
-    if (absent !== undefined) {
-      tried.push(`${name}: ${absent}`);
-      continue;
-    }
+  for (const { name, absent, load } of sources(options, { read, env, run, now })) {
     try {
-      return await load();
+      if (absent === undefined) return await load();
+      tried.push(`${name}: ${absent}`);
     } catch (cause) {
       tried.push(`${name}: ${cause instanceof Error ? cause.message : cause}`);
-      throw new Error(`Cannot find credentials for the API server: ${tried.join("; ")}`, { cause });
+      throw new Error(`${NOT_FOUND}: ${tried.join("; ")}`, { cause });
     }
   }
-  throw new Error(`Cannot find credentials for the API server: ${tried.join("; ")}`);
+  throw new Error(`${NOT_FOUND}: ${tried.join("; ")}`);
+}
+
+const NOT_FOUND = "Cannot find credentials for the API server";
+
+/** A place to look, or why there is no use in it. */
+interface Source {
+  name: string;
+  absent?: string | undefined;
+  load: () => Promise<Credentials> | Credentials;
+}
+
+function sources({ kubeconfig, context }: CredentialsOptions, around: Surroundings): Source[] {
+  const file = (name: string, paths: string[], absent?: string): Source => {
+    return { name, absent, load: () => fromKubeconfig(paths, around, context) };
+  };
+  if (kubeconfig !== undefined) return [file(`kubeconfig "${kubeconfig}"`, [kubeconfig])];
+  const { env } = around;
+  const named = (env("KUBECONFIG") ?? "").split(":").filter((path) => path !== "");
+  const home = env("HOME");
+  let outside: string | undefined;
+  if (context !== undefined) outside = `it has no context "${context}"`;
+  else if (!env("KUBERNETES_SERVICE_HOST")) outside = "KUBERNETES_SERVICE_HOST is not set";
+  return [
+    file("environment variable KUBECONFIG", named, named.length === 0 ? "not set" : undefined),
+    { name: "service account of the pod", absent: outside, load: () => inCluster(around) },
+    file(`kubeconfig "${home ?? "~"}/.kube/config"`, [`${home}/.kube/config`], home ? undefined : "HOME is not set"),
+  ];
 }
 
 function readEnv(name: string): string | undefined {
