@@ -12,8 +12,11 @@ import { survey } from "./check/survey.ts";
 import { readCommandLine } from "./options.ts";
 import { type Process, UsageError, type Verb } from "./verb.ts";
 
+const width = Math.max(...checks.map(({ id }) => id.length));
 const usage = {
   usage: "data-spacer check [FLAGS]",
+  about: `Looks at:\n${checks.map(({ id, title }) => `  ${id.padEnd(width)}  ${title}\n`).join("")}\n` +
+    "Exit code 0 if nothing fails, warnings or not; 1 if anything does; 2 on wrong usage.\n\n",
   flags: { output: { value: "FORMAT", short: "o", help: "text (default), or json: one object a line" } },
 } as const;
 
@@ -32,7 +35,6 @@ export const run: Verb = async (args, process) => {
 
 /** Runs every check and writes what it finds, as it comes. Returns the exit code. */
 export async function report(deps: CheckDeps, process: Process, format: Format): Promise<number> {
-  const width = Math.max(...checks.map(({ id }) => id.length));
   const colour = process.terminal && !process.env("NO_COLOR"); // no-color.org
   const levels: Level[] = [];
   for await (const line of runChecks(checks, deps)) {

@@ -13,6 +13,8 @@ import { UsageError, type Verb } from "./verb.ts";
 
 const usage = {
   usage: "data-spacer inject -f FILE [FLAGS]",
+  about:
+    "Exit code 1, with a line on stderr for each reason, if the webhook would refuse any pod; 2 on wrong usage.\n\n",
   flags: {
     filename: { value: "FILE", short: "f", help: "YAML or JSON to read; - is standard input" },
     consumer: { value: "ID", help: "consumer of the namespaces that the stream does not hold (default consumer)" },

@@ -17,6 +17,8 @@ export interface OwnFlag {
 export interface VerbUsage<Name extends string> {
   /** The first line of its help. */
   usage: string;
+  /** What more is to be said, whole lines. */
+  about?: string;
   /** Its flags besides those of the settings and `--help`. */
   flags: Readonly<Record<Name, OwnFlag>>;
 }
@@ -46,7 +48,7 @@ export function readCommandLine<Name extends string>(
   const ownFlags: Record<string, OwnFlag> = { ...verb.flags, help };
   const values = parse(args, ownFlags);
   if (values.help !== undefined) {
-    process.out(`Usage: ${verb.usage}\n\n${ownHelp(ownFlags)}\n${settingsHelp()}\n`);
+    process.out(`Usage: ${verb.usage}\n\n${verb.about ?? ""}${ownHelp(ownFlags)}\n${settingsHelp()}\n`);
     return undefined;
   }
   const names = Object.keys(verb.flags) as Name[];

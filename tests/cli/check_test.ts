@@ -81,6 +81,13 @@ Deno.test("check colours on a terminal alone, unless NO_COLOR is set, and lets n
   assert.ok(!plain.stdout.includes(escape));
 });
 
+Deno.test("check --help says what it looks at", async () => {
+  const { code, stdout } = await runVerb(run, ["--help"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^ {2}trial-pods {6}a pod on trial in each offloaded namespace$/m);
+  assert.match(stdout, /^ {2}-o, --output FORMAT$/m);
+});
+
 Deno.test("check refuses wrong usage with code 2", async (t) => {
   const table: [name: string, args: string[], env: Record<string, string>, message: RegExp][] = [
     ["a format", ["--output=yaml"], {}, /^Cannot use --output "yaml": must be text or json\n$/],
