@@ -1,4 +1,6 @@
 import type { InjectionTemplate } from "./injected.ts";
+import { MAX_UID } from "./setting_values.ts";
+import { OUR_CONTAINERS } from "./tenant_containers.ts";
 
 /** Key of the contract ConfigMap's data: a JSON array of templates, newest first. */
 const KEY = "templates.json";
@@ -16,11 +18,27 @@ export function publishedTemplates(data: Readonly<Record<string, string>> | unde
   }
 }
 
+/** Names and values are checked as far as injecting by the template could not fail. */
 function isTemplate(value: Partial<InjectionTemplate> | null): value is InjectionTemplate {
-  return typeof value?.id === "string" && typeof value.containers === "string" && typeof value.volumes === "string" &&
-    typeof value.proxyUids?.first === "number" && typeof value.proxyUids.last === "number" &&
-    typeof value.imagePullSecret === "string" && typeof value.objects?.ConfigMap === "string" &&
-    typeof value.objects.NetworkPolicy === "string";
+  return typeof value?.id === "string" && isList(value.containers, OUR_CONTAINERS) && isList(value.volumes) &&
+    isUid(value.proxyUids?.first) && isUid(value.proxyUids?.last) && typeof value.imagePullSecret === "string" &&
+    typeof value.objects?.ConfigMap === "string" && typeof value.objects.NetworkPolicy === "string";
+}
+
+function isUid(value: unknown): boolean {
+  return typeof value === "number" && value >= 1 && value <= MAX_UID;
+}
+
+/** Whether a text is a JSON list of objects with names, of that length if one is given. */
+function isList(text: unknown, length?: number): boolean {
+  if (typeof text !== "string") return false;
+  try {
+    const list = JSON.parse(text);
+    return Array.isArray(list) && (length === undefined || list.length === length) &&
+      list.every((item) => typeof item?.name === "string");
+  } catch {
+    return false;
+  }
 }
 
 /** Data of the contract ConfigMap once `mine` is published; undefined if it is already. */

@@ -7,6 +7,8 @@ import type { NamespacePolicy } from "./namespace_policy.ts";
 import { PatchBuilder } from "./patch_builder.ts";
 import type { PatchOp } from "./patch_op.ts";
 import { chooseProxyUid } from "./proxy_uid.ts";
+import { isQuantity } from "./quantity.ts";
+import { valueAt } from "./rules/rule.ts";
 import { judge, type Judgement } from "./rules/rules.ts";
 import { keepsCapabilities, missingSecurity } from "./rules/security_context.ts";
 import { injectionDifference, TOKEN_PATH } from "./same_injection.ts";
@@ -67,6 +69,8 @@ function podValues(pod: Pod, policy: NamespacePolicy, template: PreparedTemplate
 
 /** Adds our containers and volumes. Returns the proxy's uid, or why there is none. */
 function addOurs(patch: PatchBuilder, policy: NamespacePolicy, template: PreparedTemplate): number | Judgement {
+  const wrong = wrongQuantity(patch.pod);
+  if (wrong !== undefined) return wrong;
   const values = podValues(patch.pod, policy, template);
   if (values === undefined) {
     const { first, last } = template.source.proxyUids;
@@ -82,6 +86,18 @@ function addOurs(patch: PatchBuilder, policy: NamespacePolicy, template: Prepare
   addPullSecret(patch, template);
   patch.raiseResources(containers[1]!.object);
   return values.proxyUid;
+}
+
+/** A pod-level resource that nothing can be added to. */
+function wrongQuantity(pod: Pod): Judgement | undefined {
+  for (const part of ["requests", "limits"]) {
+    for (const [key, value] of Object.entries(valueAt(pod, ["spec", "resources", part]) ?? {})) {
+      if (value === null || isQuantity(value)) continue;
+      const field = `spec.resources.${part}[${key.slice(0, 100)}]`;
+      return { rule: "quantity", field, message: "must be a quantity like 100m, 1.5 or 128Mi, and not negative" };
+    }
+  }
+  return undefined;
 }
 
 /** Keeps our containers if they are as an accepted template makes them. Returns the proxy's uid, or what is wrong. */

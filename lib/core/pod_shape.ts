@@ -1,5 +1,4 @@
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
-import { isQuantity } from "./quantity.ts";
 
 /** What is wrong with a value, as the rest of a sentence that begins with its path; undefined: nothing. Paths are built for wrong values only. */
 type Check = (value: unknown) => string | undefined;
@@ -48,7 +47,7 @@ const number: Check = (value) => typeof value === "number" ? undefined : " must 
 const portNumberOrName: Check = (value) =>
   typeof value === "string" || typeof value === "number" ? undefined : " must be a number or a name";
 const quantity: Check = (value) =>
-  isQuantity(value) ? undefined : " must be a quantity like 100m, 1.5 or 128Mi, and not negative";
+  typeof value === "string" || typeof value === "number" ? undefined : " must be a quantity";
 const any = object({});
 
 const resources = object({ requests: mapOf(quantity), limits: mapOf(quantity) });

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { joinAscii } from "../../lib/core/ascii.ts";
 import { addition, keptAddition, move, patchBase64, type PatchOp, removal } from "../../lib/core/patch_op.ts";
 
 function decoded(ops: PatchOp[]): unknown {
-  return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.fromBase64(patchBase64(ops))));
+  const text = (bytes: Uint8Array) => new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  return JSON.parse(text(Uint8Array.fromBase64(text(joinAscii(patchBase64(ops))))));
 }
 
 Deno.test("patchBase64() is the operations as JSON in base64, whichever of them are kept encoded", () => {

@@ -132,6 +132,11 @@ Deno.test("patchPod() raises pod-level resources by what the proxy takes", async
     ["nothing", { requests: null, limits: {} }, { requests: null, limits: {} }],
   ];
   for (const [name, before, after] of table) await t.step(name, () => assert.deepEqual(of(before), after));
+  await t.step("what is no quantity", () => {
+    assert.deepEqual(refusal(testPod({ resources: { limits: { memory: "1Gi", cpu: "-1" } } })), [
+      "spec.resources.limits[cpu]: must be a quantity like 100m, 1.5 or 128Mi, and not negative",
+    ]);
+  });
 });
 
 Deno.test("patchPod() takes the ServiceAccount's token from a pod that says nothing about it", async (t) => {

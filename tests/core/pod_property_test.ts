@@ -12,7 +12,7 @@ import { testPolicy } from "../support/policy.ts";
 
 const injection = testInjection({ imagePullSecret: "registry" });
 const profiles = fc.constantFrom<Profile>("restricted", "root", "observed");
-const RUNS = { numRuns: 1_500 };
+const RUNS = { numRuns: 400 };
 
 /** Runs a property over pods, and fails if hardly any of them was let through. */
 function forAllPods(check: (pod: Pod, after: Pod, profile: Profile) => void): void {

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { publish, publishedTemplates } from "../../lib/core/contract.ts";
+import { injectionTemplate } from "../../lib/core/injected.ts";
+import { PreparedTemplate } from "../../lib/core/injection.ts";
+import { testSettings } from "../support/settings.ts";
+
+const [a, b, c] = ["a", "b", "c"].map((name) => injectionTemplate(testSettings({ proxyImage: `envoy:${name}` })));
+const ids = (data: Record<string, string> | undefined) => publishedTemplates(data).map(({ id }) => id);
+
+Deno.test("publish() puts a template first and keeps the one before", () => {
+  const first = publish(undefined, a!)!;
+  const second = publish(first, b!)!;
+  const third = publish(second, c!)!;
+  assert.deepEqual(ids(first), [a!.id]);
+  assert.deepEqual(ids(second), [b!.id, a!.id]);
+  assert.deepEqual(ids(third), [c!.id, b!.id]);
+});
+
+Deno.test("publish() has nothing to do for what is published, in whatever place: replicas of two versions do not take turns", () => {
+  const data = publish(publish(undefined, a!), b!)!;
+  assert.equal(publish(data, b!), undefined);
+  assert.equal(publish(data, a!), undefined);
+});
+
+Deno.test("publishedTemplates() gives back what was published", () => {
+  assert.deepEqual(publishedTemplates(publish(publish(undefined, a!), b!)), [b, a]);
+});
+
+Deno.test("publishedTemplates() leaves out what cannot be read or used", async (t) => {
+  const [text] = Object.values(publish(undefined, a!)!);
+  const [key] = Object.keys(publish(undefined, a!)!);
+  const table: [string, unknown][] = [
+    ["no JSON", "{"],
+    ["no list", "{}"],
+    ["nothing", "[null, 1, {}, []]"],
+    ["containers of nonsense", JSON.stringify([{ ...a, containers: "{" }])],
+    ["containers that are no list", JSON.stringify([{ ...a, containers: "{}" }])],
+    ["one container", JSON.stringify([{ ...a, containers: '[{"name":"x"}]' }])],
+    ["a null container", JSON.stringify([{ ...a, containers: '[null,{"name":"x"}]' }])],
+    ["volumes of nonsense", JSON.stringify([{ ...a, volumes: "5" }])],
+    ["no uids", JSON.stringify([{ ...a, proxyUids: null }])],
+    ["endless uids", JSON.stringify([{ ...a, proxyUids: { first: 1, last: 1e300 } }])],
+    ["no digests", JSON.stringify([{ ...a, objects: {} }])],
+  ];
+  for (const [name, value] of table) {
+    await t.step(name, () => assert.deepEqual(publishedTemplates({ [key!]: value as string }), []));
+  }
+  await t.step("but keeps what is right beside it", () => {
+    const mixed = JSON.stringify([null, ...JSON.parse(text!)]);
+    const [template] = publishedTemplates({ [key!]: mixed });
+    assert.equal(template?.id, a!.id);
+    assert.equal(new PreparedTemplate(template!).volumes.length, 2);
+  });
+});
