@@ -145,8 +145,8 @@ $early_end
 COMMIT"
 }
 # The proxy cuts a connection whose end comes before it has looked at the first bytes: the end of a sender that closes at once is
-# kept back, to come again 0.2 s later and with a count above the limit. Nobody's answer waits for that.
-early_end="-A INPUT $capture --tcp-flags FIN,RST FIN -m connbytes --connbytes 0:4 --connbytes-dir original --connbytes-mode packets -j DROP"
+# kept back, to come again 0.2 and 0.6 s later and with a count above the limit. Whoever waits for an answer first never notices.
+early_end="-A INPUT $capture --tcp-flags FIN,RST FIN -m connbytes --connbytes 0:5 --connbytes-dir original --connbytes-mode packets -j DROP"
 
 nat() {
   echo "*nat

@@ -427,6 +427,21 @@ def http_requests(to, port, count, path="/", method="GET", host="example.test", 
     return seen
 
 
+def idle_http(to, port, seconds):
+    """Two requests on one connection with a pause between them: their statuses."""
+    import http.client
+    conn = http.client.HTTPConnection(to, port, timeout=5)
+    seen = []
+    for i in range(2):
+        if i:
+            time.sleep(seconds)
+        conn.request("GET", "/idle")
+        answer = conn.getresponse()
+        answer.read()
+        seen.append(answer.status)
+    return seen
+
+
 def websocket(to, port, message):
     """Opens a WebSocket, sends a message, gives the echo."""
     import base64
@@ -602,7 +617,7 @@ def describe(frame, side):
 
 FUNCTIONS = {f.__name__: f for f in (tcp, udp, ping, raw, dgram, packet, take_uid, user_namespace, run, run_json, crossing, call_again, inherit,
                                      forge_syn_ack, fast_open, abstract_sockets,
-                                     http_requests, websocket, https_get)}
+                                     http_requests, idle_http, websocket, https_get)}
 SERVERS = {f.__name__: f for f in (tcp_server, udp_server, sniff)}
 
 

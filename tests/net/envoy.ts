@@ -31,6 +31,7 @@ export class Envoy implements AsyncDisposable {
   readonly #reading: Promise<unknown>;
   readonly #records: Record_[] = [];
   readonly #noise: string[] = [];
+  #ended = false;
 
   private constructor(child: Deno.ChildProcess) {
     this.#child = child;
@@ -40,6 +41,7 @@ export class Envoy implements AsyncDisposable {
     this.#reading = Promise.all([
       read(child.stdout, (line) => this.#records.push(JSON.parse(line))),
       read(child.stderr, (line) => this.#noise.push(line)),
+      child.status.then(() => this.#ended = true),
     ]);
   }
 
@@ -81,6 +83,11 @@ export class Envoy implements AsyncDisposable {
   /** Process id. */
   get pid(): number {
     return this.#child.pid;
+  }
+
+  /** Whether it has ended, by itself or not. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Records so far. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ports } from "../../lib/core/names.ts";
+import { envoyFiles, ports } from "../../lib/core/names.ts";
 import type { Record_ } from "./envoy.ts";
 import { addresses, type Backend, forbidden, TENANT, World } from "./pods.ts";
 import { missing, must, run } from "./tools.ts";
@@ -169,7 +169,7 @@ export function honestTraffic(backend: Backend): void {
       await t.step(
         "a server that speaks first: at once on the usual ports, after the detection's timeout on others",
         async (t) => {
-          for (const [port, most] of [[25, 100], [2525, 450]] as const) {
+          for (const [port, most] of [[25, 100], [2525, 700]] as const) {
             await t.step(`port ${port}`, async () => {
               await using _ = await outside.serve("tcp_server", { port, kind: "banner", banner: "220 ready\n" });
               const { result, ends } = await a.watch(
@@ -393,9 +393,33 @@ export function honestTraffic(backend: Backend): void {
         assert.equal(again[0][0], 200);
       });
 
+      await t.step("connections that are idle for an hour go on, TCP and HTTP (times divided by 3600)", async () => {
+        await using _ = await outside.serve("tcp_server", { port: 7005, kind: "echo" });
+        await a.stopProxy();
+        const config = `${world.folder}/hurried`;
+        await Deno.mkdir(config);
+        for (const name of Object.values(envoyFiles)) {
+          const text = await Deno.readTextFile(`${a.config}/${name}`);
+          const hurried = text.replace(/"(\d{4,})s"/g, (_, s) => `"${Number(s) / 3_600}s"`);
+          assert.equal(hurried === text, name !== envoyFiles.listeners, "the times stand with the listeners");
+          await Deno.writeTextFile(`${config}/${name}`, hurried);
+        }
+        await a.startProxy({ config });
+        const { result, ends } = await a.watch(() =>
+          Promise.all([
+            pod.call("tcp", { to: OUTSIDE, port: 7005, send: "\x01a", pause: 1.1, limit: 2 }, TENANT),
+            pod.call("idle_http", { to: OUTSIDE, port: 8080, seconds: 1.1 }, TENANT),
+          ]), { expected: 3 });
+        assert.equal(result[0].data, "\x01a");
+        assert.deepEqual(result[1], [200, 200]);
+        assert.equal(ends.length, 3);
+        await a.stopProxy();
+        await a.startProxy();
+      });
+
       await t.step("on SIGTERM the proxy ends by itself and records what it cuts", async () => {
         await using _ = await outside.serve("tcp_server", { port: 7004, kind: "echo" });
-        const open = pod.call("tcp", { to: OUTSIDE, port: 7004, send: "x", limit: 2, timeout: 8 }, TENANT);
+        const open = pod.call("tcp", { to: OUTSIDE, port: 7004, send: "\x01", limit: 2, timeout: 8 }, TENANT);
         const { ends } = await a.watch(async () => {
           await new Promise((resolve) => setTimeout(resolve, 400));
           const { envoy } = a;

@@ -1,7 +1,7 @@
 import { renderEnvoyConfig } from "../../lib/core/envoy_config.ts";
 import { CONNTRACK_MARK, ports } from "../../lib/core/names.ts";
 import { redirectArgs, redirectScript } from "../../lib/core/redirect_script.ts";
-import { parseSettings } from "../../lib/core/parse_settings.ts";
+import { testSettings } from "../support/settings.ts";
 import { until } from "../cluster/processes.ts";
 import { Envoy, type Record_ } from "./envoy.ts";
 import { type Identity, Namespace, type Service } from "./namespace.ts";
@@ -61,6 +61,14 @@ export interface RedirectOptions {
   path?: string;
 }
 
+/** How to start the proxy. */
+export interface ProxyOptions {
+  /** Changes its arguments. */
+  args?: (args: string[]) => string[];
+  /** Another folder with its configuration. */
+  config?: string;
+}
+
 /** A pod: a namespace, the real rules, the real Envoy. */
 export class Pod implements AsyncDisposable {
   /** Its proxy; replaced by `startProxy`. */
@@ -90,9 +98,8 @@ export class Pod implements AsyncDisposable {
     return addresses[this.name][1];
   }
 
-  /** Runs redirect.sh as the init container does: root with NET_ADMIN (NET_RAW for legacy) alone, nothing writable. */
-  async redirect(options: RedirectOptions = {}): Promise<Finished> {
-    const { backend } = this.world;
+  /** Script and arguments of the init container. */
+  initCommand(): { script: string; args: string[] } {
     const args = redirectArgs({
       proxyUid: PROXY_UID,
       resolvers: addresses.resolver,
@@ -100,8 +107,14 @@ export class Pod implements AsyncDisposable {
       inboundPort: ports.inbound,
       healthPort: ports.health,
       mark: CONNTRACK_MARK,
-      backend,
+      backend: this.world.backend,
     });
+    return { script: redirectScript, args };
+  }
+
+  /** Runs redirect.sh as the init container does: root with NET_ADMIN (NET_RAW for legacy) alone, nothing writable. */
+  async redirect(options: RedirectOptions = {}): Promise<Finished> {
+    const { args } = this.initCommand();
     const script = options.edit ? options.edit(redirectScript) : redirectScript;
     if (options.edit && script === redirectScript) throw new Error("Cannot make a control: the edit changed nothing");
     const readOnly = 'mount --bind / / && mount -o remount,bind,ro / && mount -t tmpfs -o ro tmpfs /run && exec "$@"';
@@ -153,12 +166,12 @@ export class Pod implements AsyncDisposable {
   }
 
   /** Starts the proxy and waits until it is ready. @returns ms until it listened. */
-  async startProxy(options: { args?: (args: string[]) => string[] } = {}): Promise<number> {
+  async startProxy(options: ProxyOptions = {}): Promise<number> {
     const start = performance.now();
     this.envoy = Envoy.start({
       program: this.world.tools.envoy,
       namespace: this.namespace,
-      config: this.config,
+      config: options.config ?? this.config,
       uid: PROXY_UID,
       args: options.args,
       env: {
@@ -172,6 +185,7 @@ export class Pod implements AsyncDisposable {
     const { envoy } = this;
     try {
       await until(async () => {
+        if (envoy.ended) throw new Error("it ended");
         const { connected } = await this.namespace.call("tcp", { to: "127.0.0.1", port: ports.health, limit: 0 });
         return connected ? true : undefined;
       }, { ms: 10_000, what: "proxy that listens" });
@@ -297,7 +311,7 @@ export class World implements AsyncDisposable {
     const config = `${folder}/config`;
     await Deno.mkdir(config);
     await Deno.chmod(folder, 0o755);
-    for (const [name, text] of Object.entries(renderEnvoyConfig(parseSettings({})))) {
+    for (const [name, text] of Object.entries(renderEnvoyConfig(testSettings()))) {
       await Deno.writeTextFile(`${config}/${name}`, text);
     }
 

@@ -6,10 +6,13 @@ import { extension, listenOn, type Message, typed } from "./message.ts";
 const LISTENER = "envoy.config.listener.v3.Listener";
 
 /**
- * Ports whose usual protocol lets the server speak first: FTP, SSH, Telnet, SMTP, POP3, IMAP, submission, MySQL. Nothing is looked for in their
- * connections, so nothing waits.
+ * Ports whose usual protocol lets the server speak first: FTP, SSH, Telnet, LMTP, SMTP, POP3, NNTP, IMAP, submission, rsync, MySQL, Subversion,
+ * Sieve, VNC. Nothing is looked for in their connections, so nothing waits.
  */
-const SERVER_FIRST_PORTS: readonly number[] = [21, 22, 23, 25, 110, 143, 587, 3306];
+const SERVER_FIRST_PORTS: readonly number[] = [
+  ...[21, 22, 23, 24, 25, 110, 119, 143, 587, 873],
+  ...[3306, 3690, 4190, 5900, 5901, 5902, 5903],
+];
 
 const serverFirst: Message = {
   or_match: { rules: SERVER_FIRST_PORTS.map((port) => ({ destination_port_range: { start: port, end: port + 1 } })) },
@@ -56,9 +59,9 @@ function captureListener(direction: Direction): Message {
     // Under SYN cookies nobody is let in (redirect.sh): a long queue puts that off.
     tcp_backlog_size: 4_096,
     listener_filters: listenerFilters,
-    // A server that speaks first on another port waits this long; then the connection passes as plain TCP. Less than the 0.2 s for which
-    // redirect.sh keeps an early end back.
-    listener_filters_timeout: "0.15s",
+    // A server that speaks first on another port waits this long, then the connection passes as plain TCP; so does HTTP whose first byte comes
+    // later. Less than the 0.6 s for which redirect.sh keeps an early end back.
+    listener_filters_timeout: "0.4s",
     continue_on_listener_filters_timeout: true,
     access_log: [accessLog(direction, noChain)],
     filter_chains: [
