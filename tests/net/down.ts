@@ -296,7 +296,7 @@ export function proxyDown(backend: Backend): void {
       await using _ = await outside.serve("tcp_server", { port: 7804 });
       const open = a.namespace.call(
         "tcp",
-        { to: addresses.outside[0], port: 7804, send: "\x01", limit: 1, hold: 0.5 },
+        { to: addresses.outside[0], port: 7804, send: "\x01binary", limit: 1, hold: 0.5 },
         TENANT,
       );
       await new Promise((resolve) => setTimeout(resolve, 250));

@@ -419,7 +419,7 @@ export function honestTraffic(backend: Backend): void {
 
       await t.step("on SIGTERM the proxy ends by itself and records what it cuts", async () => {
         await using _ = await outside.serve("tcp_server", { port: 7004, kind: "echo" });
-        const open = pod.call("tcp", { to: OUTSIDE, port: 7004, send: "\x01", limit: 2, timeout: 8 }, TENANT);
+        const open = pod.call("tcp", { to: OUTSIDE, port: 7004, send: "\x01binary", limit: 20, timeout: 8 }, TENANT);
         const { ends } = await a.watch(async () => {
           await new Promise((resolve) => setTimeout(resolve, 400));
           const { envoy } = a;
