@@ -560,6 +560,8 @@ def http_server_connection(conn, log, peer, size):
             mask, data = frame[2:6], frame[6:]
             conn.sendall(bytes([0x81, len(data)]) + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
             continue
+        if "/slow" in lines[0]:
+            time.sleep(1.3)
         body = b"b" * size if size else lines[0].split(" ")[1].encode()
         status = b"503 Service Unavailable" if "/fail" in lines[0] else b"200 OK"
         conn.sendall(b"HTTP/1.1 " + status + b"\r\nX-Case-Kept: yes\r\nContent-Length: %d\r\n\r\n" % len(body) + body)

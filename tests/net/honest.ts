@@ -354,6 +354,34 @@ export function honestTraffic(backend: Backend): void {
         }
       });
 
+      await t.step("HTTP that is rare but honest", async (t) => {
+        const cases: Record<string, [string, string]> = {
+          "HTTP/1.0 without Host": ["GET /x HTTP/1.0\r\n", "GET /x HTTP/1.1"],
+          "an offer of h2c": [
+            "GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+            "GET /x HTTP/1.1",
+          ],
+          "an offer of TLS": [
+            "GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: TLS/1.3\r\n",
+            "GET /x HTTP/1.1",
+          ],
+          "a method of WebDAV": ["PROPFIND /x HTTP/1.1\r\nHost: x\r\n", "PROPFIND /x HTTP/1.1"],
+          "Expect: 100-continue": ["GET /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n", "GET /x HTTP/1.1"],
+          "an escaped slash": ["GET /a%2Fb HTTP/1.1\r\nHost: x\r\n", "GET /a%2Fb HTTP/1.1"],
+          "dots and double slashes, resolved": ["GET /a//b/../c HTTP/1.1\r\nHost: x\r\n", "GET /a/c HTTP/1.1"],
+        };
+        for (const [name, [head, asked]] of Object.entries(cases)) {
+          await t.step(name, async () => {
+            const before = (await http.log()).length;
+            const act = () => pod.call("tcp", { to: OUTSIDE, port: 8080, send: `${head}\r\n`, limit: 15 }, TENANT);
+            const { result, ends } = await a.watch(act, { expected: 1 });
+            assert.match(result.data, /^HTTP\/1\.[01] 200 /);
+            assert.equal((await http.log(before)).find((entry) => "request" in entry)?.request, asked);
+            assert.deepEqual(ends.map(({ path }) => path), [asked.split(" ")[1]]);
+          });
+        }
+      });
+
       await t.step("hostile bytes give one JSON line each", async () => {
         const long = "a".repeat(5_000);
         const lines = [
@@ -400,7 +428,8 @@ export function honestTraffic(backend: Backend): void {
         await Deno.mkdir(config);
         for (const name of Object.values(envoyFiles)) {
           const text = await Deno.readTextFile(`${a.config}/${name}`);
-          const hurried = text.replace(/"(\d{4,})s"/g, (_, s) => `"${Number(s) / 3_600}s"`);
+          const hurried = text.replace(/"(\d{4,})s"/g, (_, s) => `"${Number(s) / 3_600}s"`)
+            .replace(/"access_log_flush_interval":"\d+s"/g, '"access_log_flush_interval":"0.5s"');
           assert.equal(hurried === text, name !== envoyFiles.listeners, "the times stand with the listeners");
           await Deno.writeTextFile(`${config}/${name}`, hurried);
         }

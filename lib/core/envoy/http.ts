@@ -8,6 +8,10 @@ const MANAGER_TYPE = "envoy.extensions.filters.network.http_connection_manager.v
 /** HTTP/1 as it came: header names keep their case, trailers pass. Used towards both sides. */
 export const http1: Message = {
   accept_http_10: true,
+  // HTTP/1.0 may lack Host, which Envoy does not take without this.
+  default_host_for_http_10: "no-host.invalid",
+  // Offers that a server may decline; h2c is declined without being named here. Any other protocol is refused with 403.
+  ignore_http_11_upgrade: [{ prefix: "TLS/", ignore_case: true }, { prefix: "HTTP/", ignore_case: true }],
   enable_trailers: true,
   header_key_format: {
     stateful_formatter: extension(
@@ -42,7 +46,7 @@ export function proxiedHttp(direction: Direction): Message {
     proxy_100_continue: true,
     http_protocol_options: http1,
     http2_protocol_options: http2,
-    upgrade_configs: [{ upgrade_type: "websocket" }],
+    upgrade_configs: ["websocket", "tcp", "spdy/3.1"].map((upgrade_type) => ({ upgrade_type })),
     // What is recorded is what the server gets: dots and double slashes resolved; escaped slashes are left to it, as honest clients send them.
     normalize_path: true,
     merge_slashes: true,
