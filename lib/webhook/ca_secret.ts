@@ -10,7 +10,7 @@ export interface CaSecret {
   data: Readonly<Record<string, string>>;
 }
 
-/** Keys of the Secret's data; the README lists them. */
+/** Keys of the Secret's data. Replicas of two versions read each other's: a key keeps its meaning. */
 const keys = {
   currentCert: "ca.crt",
   currentKey: "ca.key",

@@ -119,15 +119,15 @@ export class Front {
   }
 
   /**
-   * Ends without losing a request. For `graceMs` requests and connections go on to be taken, since the news that this replica
-   * has gone takes time to spread; but each answer is the last of its connection. Then no connection is taken any more,
-   * silent ones are closed, requests under way get their answers, and `ms` after the call all is ended.
+   * Ends without losing a request. Until `grace` is over, requests and connections go on to be taken, since the news that this
+   * replica has gone takes time to spread; but each answer is the last of its connection. Then no connection is taken any
+   * more, silent ones are closed, requests under way get their answers, and `ms` after the grace all is ended.
    */
-  async drain(options: { graceMs: number; ms: number }): Promise<void> {
-    const start = this.#now();
+  async drain(options: { grace: Promise<void>; ms: number }): Promise<void> {
     this.#newest?.retire();
-    await pause(options.graceMs);
+    await options.grace;
     this.#stop();
+    const start = this.#now();
     while (this.#connections.size > 0) {
       const late = this.#now() - start >= options.ms;
       for (const connection of this.#connections.keys()) {

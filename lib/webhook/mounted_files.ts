@@ -56,7 +56,8 @@ export class MountedFiles implements CertificateSource {
   async #look(): Promise<KeyPair | undefined> {
     const { certFile, keyFile, host, log, failed, now = Date.now } = this.#deps;
     try {
-      const [cert, key] = await Promise.all([Deno.readTextFile(certFile), Deno.readTextFile(keyFile)]);
+      const cert = await Deno.readTextFile(certFile);
+      const key = await Deno.readTextFile(keyFile);
       if (this.#used?.cert === cert && this.#used.key === key) return undefined;
       const pair = checkPair(cert, key, { host, nowMs: now() });
       log.info("Read certificate", { certFile, notAfter: new Date(pair.notAfter).toISOString() });

@@ -25,28 +25,39 @@ async function make(): Promise<{ maker: CertificateMaker; ca: Authority; pair: K
   return { maker, ca, pair: { ...leaf, notAfter: validity.nowMs + validity.lifetimeMs } };
 }
 
+export interface TestFrontOptions {
+  handler?: Handler;
+  limits?: Partial<FrontLimits>;
+  /** The front's clock runs by itself. */
+  realTime?: boolean;
+}
+
 /** A front on a port of loopback, and what it told. */
 export class TestFront implements AsyncDisposable {
   readonly front: Front;
   readonly ended: EndReason[] = [];
   readonly faults: unknown[] = [];
   readonly ca: string;
+  /** The front's clock, ms; it moves when the test says so. */
+  time = 1_000;
 
-  private constructor(ca: string, handler: Handler, limits: Partial<FrontLimits>) {
+  private constructor(ca: string, options: TestFrontOptions) {
+    const { handler = () => new Response("hello"), limits, realTime } = options;
     this.ca = ca;
     this.front = new Front({
       hostname: "127.0.0.1",
       port: 0,
       handler,
-      limits: { sweepMs: 20, ...limits },
+      limits: { sweepMs: 10, ...limits },
+      ...(realTime ? {} : { now: () => this.time }),
       ended: (reason) => this.ended.push(reason),
       failed: (error) => this.faults.push(error),
     });
   }
 
-  static async start(options: { handler?: Handler; limits?: Partial<FrontLimits> } = {}): Promise<TestFront> {
+  static async start(options: TestFrontOptions = {}): Promise<TestFront> {
     const { ca, pair } = await certificates();
-    const it = new TestFront(ca.cert, options.handler ?? (() => new Response("hello")), options.limits ?? {});
+    const it = new TestFront(ca.cert, options);
     it.front.use(pair);
     return it;
   }
@@ -62,6 +73,12 @@ export class TestFront implements AsyncDisposable {
   tcp(): Promise<Deno.TcpConn> {
     const { hostname, port } = this.front.addr;
     return Deno.connect({ hostname, port });
+  }
+
+  /** Moves the clock, and lets the front look at it. */
+  async pass(ms: number): Promise<void> {
+    this.time += ms;
+    await new Promise((resolve) => setTimeout(resolve, 40));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -144,7 +161,7 @@ export function post(
 }
 
 /** Waits until `condition` holds. @throws if it does not within `ms`. */
-export async function until(condition: () => boolean, ms = 2_000): Promise<void> {
+export async function until(condition: () => boolean, ms = 10_000): Promise<void> {
   for (const end = performance.now() + ms; !condition();) {
     if (performance.now() > end) throw new Error(`Cannot go on: not within ${ms} ms: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
