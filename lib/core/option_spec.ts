@@ -6,9 +6,9 @@ export interface OptionSpec<T> {
   flag: string;
   /** Environment variable that gives the same. */
   env: string;
-  /** Placeholder of the value in the help text; absent: the flag may stand alone and then means `alone`. */
+  /** Placeholder of the value in the help text. */
   value: string;
-  /** What the flag means without a value, where it may stand so. */
+  /** What the flag means without a value; absent: it needs one. */
   alone?: string;
   /** Default as text; absent: none. */
   default?: string;

@@ -114,7 +114,7 @@ export const options: { [K in keyof Settings]: OptionSpec<Settings[K]> } = {
     env: "KUBECONFIG",
     value: "FILE",
     default: "",
-    help: "how to reach the API server; without: the pod's ServiceAccount",
+    help: "how to reach the API server; without: the pod's ServiceAccount, outside of a pod ~/.kube/config",
     schema: optional,
   }),
   context: option({

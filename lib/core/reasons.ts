@@ -39,7 +39,7 @@ export const reasons = {
   PodsUninjected: {
     type: "Warning",
     when: "pods run without the proxy although they should have it",
-    remedy: "start with --recreate-uninjected, or delete them",
+    remedy: "add the component deploy/components/recreate-uninjected, or delete them",
   },
   PodRecreated: {
     type: "Normal",

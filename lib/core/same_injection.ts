@@ -68,10 +68,7 @@ function withoutToken(mounts: Container["volumeMounts"]): unknown {
   return left.length === 0 ? undefined : left;
 }
 
-/**
- * The pod's probes may have changed on their way past another webhook: the variable is set anew, not compared. The API server leaves an empty
- * value out.
- */
+/** The pod's probes may have changed on their way past another webhook: the variable is set anew, not compared. */
 function withoutProbes(env: Container["env"]): unknown {
   return (env ?? []).map((variable) => {
     const { value, ...others } = variable;

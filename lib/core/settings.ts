@@ -30,7 +30,7 @@ export interface Settings {
   caLifetimeMs: number;
   /** Life of a replica's certificate, ms. */
   certificateLifetimeMs: number;
-  /** Kubeconfig file; absent: the pod's own ServiceAccount. */
+  /** Kubeconfig file; absent: the pod's own ServiceAccount, outside of a pod `~/.kube/config`. */
   kubeconfig: string | undefined;
   /** Context of the kubeconfig; absent: its current one. */
   context: string | undefined;
