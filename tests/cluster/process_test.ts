@@ -178,12 +178,13 @@ Deno.test("an error that nobody handles is logged, and ends the process with cod
   for (const [name, fault] of Object.entries(faults)) {
     await t.step(name, async () => {
       const preload = await Deno.makeTempFile({ dir: cluster.processes.folder, suffix: ".js" });
-      // It happens in the midst of work; unref: what comes before the program must not wait for it.
-      await Deno.writeTextFile(preload, `Deno.unrefTimer(setTimeout(() => { ${fault} }, 1_500));`);
+      // It happens in the midst of work, when it is told to; in a timer, so that no caller of ours is there to catch it.
+      await Deno.writeTextFile(preload, `Deno.addSignalListener("SIGUSR1", () => setTimeout(() => { ${fault} }));`);
       const flags = runtimeFlags.workstation;
       const faulty = await dataSpacer.startReplica({
         command: [Deno.execPath(), "run", "--quiet", "--preload", preload, ...flags, `${ROOT}main.ts`],
       });
+      Deno.kill((await faulty.pid())!, "SIGUSR1");
       assert.equal(await until(() => faulty.exitCode(), { ms: 5_000, what: "end of the process" }), 1);
       const { level, message, error } = (await faulty.logs()).at(-1)!;
       assert.deepEqual([level, message], ["error", "Cannot go on"]);
