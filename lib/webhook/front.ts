@@ -1,3 +1,4 @@
+import { sleep } from "../kube/time.ts";
 import type { KeyPair } from "./certificate_source.ts";
 import { Connection, type ConnectionLimits, type EndReason } from "./connection.ts";
 import { type Handler, TlsListener } from "./tls_listener.ts";
@@ -38,6 +39,8 @@ export interface FrontOptions {
   limits?: Partial<FrontLimits>;
   /** Steady clock, ms. */
   now?: () => number;
+  /** Waits, ms. */
+  sleep?: (ms: number) => Promise<void>;
   /** Told of the end of each connection. */
   ended?: (reason: EndReason) => void;
   /** Told of faults that pass, like too many open files. */
@@ -63,6 +66,7 @@ export class Front {
   readonly #options: FrontOptions;
   readonly #limits: FrontLimits;
   readonly #now: () => number;
+  readonly #sleep: (ms: number) => Promise<void>;
   readonly #connections = new Map<Connection, TlsListener | undefined>();
   readonly #byInnerPort = new Map<number, Connection>();
   readonly #retired: { listener: TlsListener; since: number }[] = [];
@@ -80,6 +84,7 @@ export class Front {
     this.#options = options;
     this.#limits = { ...FRONT_LIMITS, ...options.limits };
     this.#now = options.now ?? (() => performance.now());
+    this.#sleep = options.sleep ?? sleep;
     this.#listener = Deno.listen({ hostname: options.hostname, port: options.port });
     this.#sweeper = setInterval(() => this.#sweep(), this.#limits.sweepMs);
     this.#accepting = this.#accept();
@@ -119,13 +124,13 @@ export class Front {
   }
 
   /**
-   * Ends without losing a request. Until `grace` is over, requests and connections go on to be taken, since the news that this
-   * replica has gone takes time to spread; but each answer is the last of its connection. Then no connection is taken any
-   * more, silent ones are closed, requests under way get their answers, and `ms` after the grace all is ended.
+   * Ends without losing a request. For `graceMs` requests and connections go on to be taken, since the news that this replica
+   * has gone takes time to spread; but each answer is the last of its connection. Then no connection is taken any more,
+   * silent ones are closed, requests under way get their answers, and after another `ms` all is ended.
    */
-  async drain(options: { grace: Promise<void>; ms: number }): Promise<void> {
+  async drain(options: { graceMs: number; ms: number }): Promise<void> {
     this.#newest?.retire();
-    await options.grace;
+    await this.#sleep(options.graceMs);
     this.#stop();
     const start = this.#now();
     while (this.#connections.size > 0) {
@@ -133,7 +138,7 @@ export class Front {
       for (const connection of this.#connections.keys()) {
         if (late || this.#isQuiet(connection)) connection.end("drained");
       }
-      await pause(DRAIN_STEP_MS);
+      await this.#sleep(DRAIN_STEP_MS);
     }
     await this.close();
   }
@@ -162,7 +167,7 @@ export class Front {
       } catch (error) {
         if (this.#closing) return;
         this.#options.failed?.(error);
-        await pause(ACCEPT_PAUSE_MS);
+        await this.#sleep(ACCEPT_PAUSE_MS);
       }
     }
   }
@@ -232,8 +237,4 @@ export class Front {
   #isQuiet(connection: Connection): boolean {
     return connection.idleMs > QUIET_MS && !this.#connections.get(connection)?.inFlight;
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -262,6 +262,7 @@ Deno.test("front cuts the connections of former certificates that are too many o
 Deno.test("front drains: goes on for a while, takes nothing new, ends what is under way, then closes", async () => {
   const answer = Promise.withResolvers<void>();
   const arrived = Promise.withResolvers<void>();
+  const grace = Promise.withResolvers<void>();
   await using server = await TestFront.start({
     handler: async (request) => {
       if (request.method === "POST") {
@@ -270,6 +271,7 @@ Deno.test("front drains: goes on for a while, takes nothing new, ends what is un
       }
       return new Response("hello");
     },
+    sleep: (ms) => ms === 500 ? grace.promise : new Promise((resolve) => setTimeout(resolve, ms)),
   });
   using idle = await server.tls();
   using busy = await server.tls();
@@ -278,8 +280,7 @@ Deno.test("front drains: goes on for a while, takes nothing new, ends what is un
   await send(busy, post("x"));
   await arrived.promise;
 
-  const grace = Promise.withResolvers<void>();
-  const drained = server.front.drain({ grace: grace.promise, ms: 5_000 });
+  const drained = server.front.drain({ graceMs: 500, ms: 5_000 });
   using late = await server.tls(); // has not heard yet
   for (const conn of [kept, late]) {
     await send(conn, GET);
@@ -308,7 +309,7 @@ Deno.test("front drains in time although a handler hangs", async () => {
   using conn = await server.tls();
   await send(conn, post("x"));
   await arrived.promise;
-  const drained = server.front.drain({ grace: Promise.resolve(), ms: 3_000 });
+  const drained = server.front.drain({ graceMs: 0, ms: 3_000 });
   await server.pass(0);
   await server.pass(2_999);
   assert.deepEqual(server.ended, []);

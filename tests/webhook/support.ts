@@ -30,6 +30,7 @@ export interface TestFrontOptions {
   limits?: Partial<FrontLimits>;
   /** The front's clock runs by itself. */
   realTime?: boolean;
+  sleep?: (ms: number) => Promise<void>;
 }
 
 /** A front on a port of loopback, and what it told. */
@@ -42,13 +43,14 @@ export class TestFront implements AsyncDisposable {
   time = 1_000;
 
   private constructor(ca: string, options: TestFrontOptions) {
-    const { handler = () => new Response("hello"), limits, realTime } = options;
+    const { handler = () => new Response("hello"), limits, realTime, sleep } = options;
     this.ca = ca;
     this.front = new Front({
       hostname: "127.0.0.1",
       port: 0,
       handler,
       limits: { sweepMs: 10, ...limits },
+      ...(sleep ? { sleep } : {}),
       ...(realTime ? {} : { now: () => this.time }),
       ended: (reason) => this.ended.push(reason),
       failed: (error) => this.faults.push(error),
