@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { parse } from "yaml";
 import config from "../deno.json" with { type: "json" };
 import { RESULTS } from "../lib/controller/controller.ts";
 import { options } from "../lib/core/options.ts";
@@ -89,4 +90,11 @@ Deno.test("README.md names the two commands, every dependency and only tasks tha
   for (const [, task] of text.matchAll(/deno task ([a-z][\w:]*)/g)) {
     assert.ok(task! in config.tasks, `no task ${task}`);
   }
+});
+
+Deno.test("README.md's overlay comes and goes in the order of the base, which kustomize takes from the outermost folder alone", async () => {
+  const [, example] = /```yaml\n(# kustomization\.yaml\n[^]*?)```/.exec(await Deno.readTextFile(README)) ?? [];
+  const base = await Deno.readTextFile(new URL("../deploy/base/kustomization.yaml", import.meta.url));
+  assert.ok(parse(base).sortOptions);
+  assert.deepEqual(parse(example ?? "").sortOptions, parse(base).sortOptions);
 });
