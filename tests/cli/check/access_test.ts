@@ -89,7 +89,7 @@ Deno.test("check names the rights that are missing, those of an object together"
     'fail: ServiceAccount "data-spacer/data-spacer" may not list, watch, create, patch, update, delete networkpolicies.networking.k8s.io "data-space-network-policy"',
     'fail: ServiceAccount "data-spacer/data-spacer" may not get, create, patch events in namespace "default"',
   ]);
-  assert.equal(found[0]!.remedy, "kubectl apply -k deploy/base");
+  assert.equal(found[0]!.remedy, "kubectl apply -k deploy/base (or your overlay)");
 });
 
 Deno.test("check asks for what the Deployment's flags need, of the ServiceAccount that it runs as", async () => {
