@@ -1,7 +1,7 @@
 import { TextLineStream } from "./lines.ts";
 import { must } from "./tools.ts";
 
-const AGENT = decodeURIComponent(new URL("agent.py", import.meta.url).pathname);
+const AGENT = decodeURIComponent(new URL("agent/main.py", import.meta.url).pathname);
 
 /** Who a process is, as a container's securityContext says it. Absent: root with every capability. */
 export interface Identity {
@@ -24,7 +24,7 @@ export interface Service<T> extends AsyncDisposable {
 }
 
 /**
- * A network namespace with an agent in it (agent.py), which opens and accepts connections for the tests. The namespace has no name: it is gone
+ * A network namespace with an agent in it (agent/main.py), which opens and accepts connections for the tests. The namespace has no name: it is gone
  * when its last process is, and the agent ends with the process that started it.
  */
 export class Namespace implements AsyncDisposable {
@@ -47,7 +47,7 @@ export class Namespace implements AsyncDisposable {
   /** A new namespace, its loopback up. */
   static async create(): Promise<Namespace> {
     const child = new Deno.Command("unshare", {
-      args: ["--net", "--mount", "/usr/bin/python3", AGENT],
+      args: ["--net", "--mount", "/usr/bin/python3", "-B", AGENT],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
@@ -82,13 +82,13 @@ export class Namespace implements AsyncDisposable {
     return [id, waiting.promise];
   }
 
-  /** Runs a function of agent.py in a process of its own. */
+  /** Runs a function of agent/ in a process of its own. */
   // deno-lint-ignore no-explicit-any
   async call(fn: string, args: Record<string, unknown>, as?: Identity): Promise<any> {
     return await this.#order({ fn, args, as })[1];
   }
 
-  /** Starts a server or sniffer of agent.py; returns once it is ready. */
+  /** Starts a server or sniffer of agent/; returns once it is ready. */
   async serve<T = Record<string, unknown>>(
     fn: string,
     args: Record<string, unknown>,

@@ -222,7 +222,7 @@ export class Pod implements AsyncDisposable {
     const expected = typeof options.expected === "function" ? options.expected(result) : options.expected ?? 0;
     if (expected > 0) {
       await until(() => Promise.resolve(ends().length >= expected ? true : undefined), {
-        ms: 3_000,
+        ms: 10_000,
         what: `${expected} records`,
       })
         .catch(() => {});

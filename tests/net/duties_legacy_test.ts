@@ -1,0 +1,3 @@
+import { proxyDuties } from "./duties.ts";
+
+proxyDuties("legacy");
