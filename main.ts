@@ -13,7 +13,7 @@ const verbs: Record<string, { help: string; load: () => Promise<{ run: Verb }> }
 async function usage(): Promise<string> {
   const { settingsHelp } = await import("./lib/cli/options.ts");
   const lines = Object.entries(verbs).map(([name, { help }]) => `  ${name}\n      ${help}`).join("\n");
-  return `Usage: data-spacer [VERB] [FLAGS]\n\n${lines}\n\nFlags, and variables that give the same:\n${settingsHelp()}\n`;
+  return `Usage: data-spacer [VERB] [FLAGS]\n\n${lines}\n\nVERB --help lists its own flags too.\n\nFlags, and variables that give the same:\n${settingsHelp()}\n`;
 }
 
 const version: Verb = (args, process) => {

@@ -16,7 +16,7 @@ const usage = {
   about:
     "Exit code 1, with a line on stderr for each reason, if the webhook would refuse any pod; 2 on wrong usage.\n\n",
   flags: {
-    filename: { value: "FILE", short: "f", help: "YAML or JSON to read; - is standard input" },
+    filename: { value: "FILE", short: "f", help: "YAML or JSON to read, once or more often; - is standard input" },
     consumer: { value: "ID", help: "consumer of the namespaces that the stream does not hold (default consumer)" },
   },
 } as const;

@@ -9,7 +9,11 @@ import { UsageError, type Verb } from "./verb.ts";
 const usage = {
   usage: "data-spacer render -f FILE [FLAGS]",
   flags: {
-    filename: { value: "FILE", short: "f", help: "YAML or JSON with Namespaces to read; - is standard input" },
+    filename: {
+      value: "FILE",
+      short: "f",
+      help: "YAML or JSON with Namespaces to read, once or more often; - is standard input",
+    },
   },
 } as const;
 
