@@ -190,7 +190,7 @@ async function labels(story: Story, { cluster, liqo }: Cast): Promise<void> {
   );
 }
 
-async function outage(story: Story, { cluster, liqo, hospital }: Cast): Promise<void> {
+async function outage(story: Story, { liqo, hospital }: Cast): Promise<void> {
   story.chapter("Without Data Spacer");
   await story.step("The leader is killed with SIGKILL", "the other replica leads within 15 s", async () => {
     const leading = await Promise.all(hospital.replicas.map((replica) => replica.metric("data_spacer_leader")));

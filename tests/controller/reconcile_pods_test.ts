@@ -29,7 +29,6 @@ function setUp(mode: "none" | "controlled" | "all", options: { refuse?: number; 
   };
   const reconcile = reconcilePods({
     client: {
-      // deno-lint-ignore require-await
       async *listAll() {
         calls.push("list");
         yield { items: pods, restarted: false, resourceVersion: "1" };
