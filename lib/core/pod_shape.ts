@@ -15,7 +15,7 @@ const object = (fields: Record<string, Check>, required: readonly string[] = [])
       if (!Object.hasOwn(value, key) || value[key] === null) return `.${key} is missing`;
     }
     for (const [key, check] of entries) {
-      const field = Object.hasOwn(value, key) ? value[key] ?? undefined : undefined;
+      const field = value[key] ?? undefined;
       const problem = field === undefined ? undefined : check(field);
       if (problem !== undefined) return `.${key}${problem}`;
     }

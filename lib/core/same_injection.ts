@@ -68,12 +68,11 @@ function withoutToken(mounts: Container["volumeMounts"]): unknown {
   return left.length === 0 ? undefined : left;
 }
 
-/** The pod's probes may have changed on their way past another webhook: the variable is set anew, not compared. */
+/** The pod's probes may have changed on their way past another webhook: that value is set anew, not compared. */
 function withoutProbes(env: Container["env"]): unknown {
   return (env ?? []).map((variable) => {
-    const { value, ...others } = variable;
-    // The API server leaves an empty value out.
-    return variable.name === PROBES_VARIABLE && typeof (value ?? "") === "string" ? others : variable;
+    const { value: _, ...others } = variable;
+    return variable.name === PROBES_VARIABLE ? others : variable;
   });
 }
 
@@ -100,6 +99,5 @@ function equal(have: unknown, want: unknown): boolean {
   if (have === want) return true;
   if (typeof want !== "object" || want === null) return (have ?? undefined) === (want ?? undefined);
   if (typeof have !== "object" || have === null || Array.isArray(have) !== Array.isArray(want)) return false;
-  if (Array.isArray(want) && want.length !== (have as unknown[]).length) return false;
   return Object.keys({ ...want, ...have }).every((key) => equal(own(have, key), own(want, key)));
 }

@@ -55,6 +55,12 @@ Deno.test("a pod that contradicts a rule is denied with each field named", () =>
   );
 });
 
+Deno.test("a denial says in any script what the consumer wrote", () => {
+  const key = "k8s.v1.cni.cncf.io/größe-尺寸";
+  const { status } = answer(bodyOf(testReview({ ...testPod(), metadata: { annotations: { [key]: "x" } } })));
+  assert.ok(status!.message.includes(`metadata.annotations[${key}]: must be left out`), status!.message);
+});
+
 Deno.test("a denial stays short, however much is wrong and however long the names are", () => {
   const long = "x".repeat(5_000);
   const containers = Array.from({ length: 200 }, (_, i) =>

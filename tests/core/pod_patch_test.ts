@@ -167,6 +167,14 @@ Deno.test("patchPod() takes the ServiceAccount's token from a pod that says noth
     assert.deepEqual(spec?.containers[0]?.volumeMounts, [{ name: "tmp", mountPath: "/tmp" }]);
     assert.deepEqual(spec?.initContainers?.[2]?.volumeMounts, []);
   });
+  await t.step("one of the consumer's own stays", () => {
+    const own = { name: "own", mountPath };
+    const { spec } = injected(testPod({ volumes: [token, { name: "own", secret: { secretName: "t" } }] }, {
+      volumeMounts: [own],
+    }));
+    assert.deepEqual(spec?.containers[0]?.volumeMounts, [own]);
+    assert.deepEqual(names(spec?.volumes), ["own", configVolume, runVolume]);
+  });
   await t.step("mounted elsewhere by the consumer", () => {
     const elsewhere = { name: token.name, mountPath: "/token" };
     assert.deepEqual(refusal(testPod({ volumes: [token] }, { volumeMounts: [mount, elsewhere] })), [

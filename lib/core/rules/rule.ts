@@ -48,7 +48,7 @@ export interface FieldRule {
 export function valueAt(object: unknown, path: readonly string[]): unknown {
   let value = object;
   for (const key of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    if (typeof value !== "object" || value === null) return undefined;
     value = (value as Record<string, unknown>)[key];
   }
   return value ?? undefined;

@@ -46,6 +46,26 @@ Deno.test("every rule refuses one of the cases", () => {
   assert.deepEqual(unused.map(({ id }) => id), ["proxy-uid"]);
 });
 
+Deno.test("the rule about users refuses the proxy's uid, by container or by pod", async (t) => {
+  const rule = rules.find(({ id }) => id === "run-as-user")!;
+  for (
+    const [name, pod] of Object.entries({
+      "container": testPod({}, { securityContext: { runAsUser: 21337 } }),
+      "pod": testPod({ securityContext: { runAsUser: 21337 } }),
+    })
+  ) {
+    await t.step(name, () => {
+      const context = {
+        policy: testPolicy({ profile: "observed" }),
+        proxyUid: 21337,
+        containers: tenantContainers(pod),
+      };
+      assert.deepEqual(rule.check(pod, context).map(({ message }) => message), ["must be a user id other than 21337"]);
+      assert.deepEqual(rule.check(pod, { ...context, proxyUid: 21338 }), []);
+    });
+  }
+});
+
 Deno.test("the rule about the proxy's uid finds it wherever a pod names it", async (t) => {
   const rule = rules.find(({ id }) => id === "proxy-uid")!;
   const table = {
