@@ -33,12 +33,6 @@ export interface AdmissionObserver {
 export const ADMISSION_LIMITS: BodyLimits = { maxBytes: 7 << 20, deadlineMs: 5_000 };
 
 /**
- * The longest piece of an answer, bytes. It leaves in one TLS record with the head of the answer, and one more record would
- * wait 40 ms for the client's delayed ACK.
- */
-const MAX_PIECE = 16_000;
-
-/**
  * The admission endpoint as a handler of `Deno.serve`. It never rejects.
  *
  * | request | answer |
@@ -107,29 +101,21 @@ function statusOf(error: unknown): number {
   return typeof status === "number" && status >= 400 && status < 500 ? status : 500;
 }
 
-function json(bytes: Uint8Array<ArrayBuffer>): Response {
-  return new Response(oneRecord(bytes), { headers: { "content-type": "application/json" } });
-}
+/**
+ * Head and body of an answer leave in one write if the body is sent in chunks: by its length `Deno.serve` writes them one after
+ * the other, and Nagle's algorithm keeps the second until the client's delayed ACK, 40 ms later. That holds up to 16,000 bytes;
+ * more takes a second TLS record, which waits as well. (A stream without a length does the same, and costs 14 µs more.)
+ */
+const IN_CHUNKS = { "transfer-encoding": "chunked" };
 
-const encoder = new TextEncoder();
+function json(bytes: Uint8Array<ArrayBuffer>): Response {
+  return new Response(bytes, { headers: { "content-type": "application/json", ...IN_CHUNKS } });
+}
 
 /** Closes on 408, when the rest of the body may still come, and on 413, when most of it will. */
 function text(status: number, message: string): Response {
-  const headers: Record<string, string> = { "content-type": "text/plain; charset=utf-8" };
+  const headers: Record<string, string> = { "content-type": "text/plain; charset=utf-8", ...IN_CHUNKS };
   if (status === 405) headers.allow = "POST";
   if (status === 408 || status === 413) headers.connection = "close";
-  return new Response(oneRecord(encoder.encode(`${message}\n`)), { status, headers });
-}
-
-/**
- * A stream without a length: `Deno.serve` then writes head and body together. With a length it writes them one after the
- * other, and Nagle's algorithm keeps the second until the client's delayed ACK, 40 ms later.
- */
-function oneRecord(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream({
-    start(controller) {
-      for (let at = 0; at < bytes.length; at += MAX_PIECE) controller.enqueue(bytes.subarray(at, at + MAX_PIECE));
-      controller.close();
-    },
-  });
+  return new Response(`${message}\n`, { status, headers });
 }
