@@ -23,8 +23,8 @@ function probeKeys(container: Container): string[] {
     if (!get || (get.scheme ?? "HTTP") !== "HTTP") return [];
     const port = portNumber(container, get.port);
     const path = `/${(get.path ?? "").replace(/^\//, "")}`;
-    // Others are escaped on their way, so that they would match nothing: they are recorded.
-    return port === undefined || !/^[!-~]{1,256}$/.test(path) ? [] : [`${port}${path}`];
+    // Others are recorded: they are escaped on their way, and the kubelet expands $(NAME) in a variable, so that they would match nothing.
+    return port === undefined || !/^[!-#%-~]{1,256}$/.test(path) ? [] : [`${port}${path}`];
   });
 }
 

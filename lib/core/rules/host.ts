@@ -63,6 +63,20 @@ const appArmorAnnotations: Rule = {
     })),
 };
 
+/** Keys by which container runtimes and their plugins take settings, devices among them: CRI-O, Kata, gVisor, CDI, NRI. */
+const RUNTIME = /^(io\.kubernetes\.cri-o\.|io\.katacontainers\.|dev\.gvisor\.|cdi\.k8s\.io\/|([\w-]+\.)*nri\.io\/)/;
+
+const runtimeAnnotations: Rule = {
+  id: "runtime-annotations",
+  row: "values injected through annotations",
+  relaxedBy: [],
+  check: (pod) =>
+    Object.keys(pod.metadata?.annotations ?? {}).filter((key) => RUNTIME.test(key)).map((key) => ({
+      field: `metadata.annotations[${key.slice(0, 100)}]`,
+      message: "must be left out: the container runtime's settings are the provider's",
+    })),
+};
+
 /** The pod keeps off its node: nothing of the host is shared, nothing of the kernel is set. */
 export const hostRules: readonly Rule[] = [
   podRule({ id: "host-network", row, field: "spec.hostNetwork", ...falseOr }),
@@ -101,4 +115,5 @@ export const hostRules: readonly Rule[] = [
   }),
   ...onBothLevels.flatMap((rule) => [podRule({ ...rule, field: `spec.${rule.field}` }), containerRule(rule)]),
   appArmorAnnotations,
+  runtimeAnnotations,
 ];

@@ -41,7 +41,7 @@ Deno.test("probesVariable() lists port and path of plain HTTP probes", async (t)
 });
 
 Deno.test("probesVariable() takes no path that could stand for more than itself", () => {
-  for (const path of ["/a 8080/secret ", "/a\n", "/ü", `/${"x".repeat(256)}`, "/a\tb"]) {
+  for (const path of ["/a 8080/secret ", "/a\n", "/ü", `/${"x".repeat(256)}`, "/a\tb", "/$(POD_NAME)"]) {
     assert.equal(probesVariable([container({ livenessProbe: get(8080, path) })]), "");
   }
 });

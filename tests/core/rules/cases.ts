@@ -129,6 +129,14 @@ const host: Case[] = [
     "metadata.annotations[container.apparmor.security.beta.kubernetes.io/data-space-proxy]: must be",
   ),
   passes("AppArmor annotation", annotated({ "container.apparmor.security.beta.kubernetes.io/app": "runtime/default" })),
+  ...[
+    "io.kubernetes.cri-o.Devices",
+    "io.katacontainers.config.hypervisor.path",
+    "dev.gvisor.flag.network",
+    "cdi.k8s.io/nic",
+    "devices.nri.io/container.app",
+  ].map((key) => fails(key, annotated({ [key]: "x" }), `metadata.annotations[${key}]: must be left out`)),
+  passes("annotations of other domains", annotated({ "denri.io/x": "x", "io.kubernetes.x/y": "x" })),
   passes("own user namespace", testPod({ hostUsers: false })),
   except(
     ["root", "observed"],
