@@ -36,7 +36,10 @@ async function repaired(kind: Kind, namespace: string, ms = 10_000): Promise<num
   return performance.now() - start;
 }
 
-const OWNER = { apiVersion: "v1", kind: "ConfigMap", name: "nobody", uid: "11111111-2222-3333-4444-555555555555" };
+/** An object of another namespace: for the garbage collector it does not exist. */
+const NOBODY = { apiVersion: "v1", kind: "ConfigMap", name: "nobody", uid: "11111111-2222-3333-4444-555555555555" };
+/** An object that is in every namespace; its uid is filled in. */
+const OWNER = { apiVersion: "v1", kind: "ServiceAccount", name: "default", uid: "" };
 const LIQO_ORPHAN = { "offloading.liqo.io/origin": "pharma", "offloading.liqo.io/destination": "hospital" };
 const HOLD = { metadata: { finalizers: ["example.com/hold"] } };
 
@@ -49,7 +52,8 @@ const BOTH: [name: string, patches: object[], then?: "delete"][] = [
   ["our label taken off", [{ metadata: { labels: null } }]],
   ["Liqo's labels of a reflected object", [{ metadata: { labels: LIQO_ORPHAN } }]],
   ["an annotation", [{ metadata: { annotations: { note: "x" } } }]],
-  ["an owner that does not exist", [{ metadata: { ownerReferences: [OWNER] } }]],
+  ["an owner", [{ metadata: { ownerReferences: [OWNER] } }]],
+  ["an owner that does not exist", [{ metadata: { ownerReferences: [NOBODY] } }]],
   ["a finalizer", [HOLD]],
   ["a deletion", [], "delete"],
   ["a finalizer, then a deletion", [HOLD], "delete"],
@@ -73,7 +77,11 @@ const TAMPERINGS: Tampering[] = [
 
 async function tamper(namespace: string, [, kind, patches, then]: Tampering, as: Identity): Promise<void> {
   const path = operator.path(kind, namespace);
-  for (const patch of patches) await operator.patch(path, patch, as);
+  const owner = `/api/v1/namespaces/${namespace}/serviceaccounts/default`;
+  const { uid } = (await cluster.call<{ metadata: { uid: string } }>(owner)).metadata;
+  for (const patch of patches) {
+    await operator.patch(path, JSON.parse(JSON.stringify(patch).replace(`"uid":""`, `"uid":"${uid}"`)), as);
+  }
   if (then === "delete") await operator.delete(path, as);
 }
 
@@ -96,7 +104,7 @@ Deno.test("whatever the consumer or an administrator does to our objects is repa
       assert.ok(occurrences(events) <= 1 + tampering[2].length, `${occurrences(events)} occurrences`);
     });
   }
-  assert.ok(slowest.ms < 2_000, `the slowest repair took ${slowest.ms} ms`);
+  assert.ok(slowest.ms < 3_000, `the slowest repair took ${slowest.ms} ms`);
 });
 
 Deno.test("an object of our name that we did not make is taken over, and reported as that", async (t) => {
@@ -153,13 +161,16 @@ Deno.test("repeated tampering is repaired at once, then more and more slowly, an
   }
   const [first, second, ...later] = times;
   const text = times.join(" ");
-  assert.ok(first! < 300 && second! < 300, text);
-  for (const [i, ms] of later.entries()) assert.ok(Math.abs(ms - 500 * 2 ** i) < 400, text); // 0.5, 1, 2, 4 s
+  assert.ok(first! < 450 && second! < 450, text);
+  for (const [i, ms] of later.entries()) { // 0.5, 1, 2, 4 s since the repair before
+    const wait = 500 * 2 ** i;
+    assert.ok(ms > wait - 250 && ms < wait + 1_500, text);
+  }
   const events = await operator.event("ObjectDrift", namespace, 6);
   assert.deepEqual(events.map(({ count }) => count), [6]);
 
   await operator.delete(operator.path("NetworkPolicy", namespace)); // each object has a row of its own
-  assert.ok(await repaired("NetworkPolicy", namespace) < 300);
+  assert.ok(await repaired("NetworkPolicy", namespace) < 450);
 });
 
 Deno.test("each Event is also a log line and counted in the metric, and none lies out of default", async (t) => {

@@ -68,7 +68,7 @@ export class Liqo {
     return name;
   }
 
-  /** Creates an offloaded namespace as Liqo does; pods can be created in it when this returns, unless `wait` is false. */
+  /** Creates an offloaded namespace as Liqo does. Unless `wait` is false, pods can be created in it and the consumer has its rights when this returns. */
   async createOffloadedNamespace(
     name = "trial-pharma",
     options: OffloadedNamespaceOptions = {},
@@ -95,7 +95,11 @@ export class Liqo {
       },
       subjects: [{ ...bindingTemplate.subjects![0]!, name: claims }],
     });
-    if (wait) await this.#cluster.serviceAccount(name);
+    if (!wait) return;
+    await this.#cluster.serviceAccount(name);
+    const right = { verb: "update", resource: "configmaps", namespace: name };
+    const allowed = () => this.#cluster.allows({ asGroups: [claims] }, right);
+    await until(async () => await allowed() || undefined, { ms: 10_000, what: `rights of "${claims}"` });
   }
 
   /** Creates a pod as Liqo does from a ShadowPod. Returns the stored pod, or the refusal of its last try. */
