@@ -183,7 +183,7 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
           templates,
           store,
           owned: caches.owned,
-          earlier: () => contract.injection().accepted.flatMap(({ source }) => Object.values(source.objects)),
+          injection: () => contract.injection(),
           queues,
           report,
           log,

@@ -1,4 +1,5 @@
 import type { Because, ObjectTemplates, Owned, OwnedKind } from "../core/desired_state.ts";
+import type { Injection } from "../core/injection.ts";
 import type { Settings } from "../core/settings.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Log } from "../ops/log.ts";
@@ -8,6 +9,7 @@ import { type Result, runController } from "./controller.ts";
 import { createPace } from "./pace.ts";
 import { reconcileNamespace } from "./reconcile_namespace.ts";
 import { reconcilePods } from "./reconcile_pods.ts";
+import { Reminders } from "./reminders.ts";
 import type { Report } from "./report.ts";
 import { Tampering } from "./tampering.ts";
 import { together } from "./together.ts";
@@ -27,8 +29,8 @@ export interface LeadDeps {
   templates: ObjectTemplates;
   store: NamespaceStore;
   owned: Readonly<Record<OwnedKind, Source<Owned>>>;
-  /** Digests of our objects as the version before made them. */
-  earlier: () => string[];
+  /** What is injected here, and what the version before makes. */
+  injection: () => Injection;
   queues: Readonly<Record<ControllerName, WorkQueue>>;
   report: Report;
   log: Log;
@@ -60,16 +62,19 @@ export async function lead(deps: LeadDeps, signal: AbortSignal): Promise<void> {
     client,
     store,
     templates: deps.templates,
-    earlier: deps.earlier,
+    earlier: () => deps.injection().accepted.flatMap(({ source }) => Object.values(source.objects)),
     written,
     tampering: new Tampering(now),
+    reminders: new Reminders(now),
     report,
     done: deps.done,
   });
   const pods = reconcilePods({
     client,
     store,
+    injection: deps.injection,
     mode: settings.recreateUninjected,
+    reminders: new Reminders(now),
     listPace: createPace(LISTS_PER_SECOND, now),
     recreatePace: createPace(RECREATIONS_PER_SECOND, now),
     now,

@@ -14,6 +14,7 @@ import type { KubeClient } from "../kube/client.ts";
 import { isConflict, isNotFound, KubeError } from "../kube/errors.ts";
 import { type KubeObject, type Resource, resources } from "../kube/resources.ts";
 import type { NamespaceStore } from "../state/namespaces.ts";
+import { REMIND_MS, type Reminders } from "./reminders.ts";
 import type { Tampering } from "./tampering.ts";
 import type { Written } from "./written.ts";
 
@@ -27,6 +28,7 @@ export interface ReconcileNamespaceDeps {
   /** What we wrote and the caches do not show yet. */
   written: Written;
   tampering: Tampering;
+  reminders: Reminders;
   /** Says what an operator must know. */
   report(namespace: { name: string; uid: string }, finding: Finding): void;
   /** Counts what was done. */
@@ -43,19 +45,16 @@ const ownedResources: Readonly<Record<OwnedKind, Resource<KubeObject>>> = {
 
 /** Makes the reconciler of offloaded namespaces. */
 export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNamespace {
-  const reported = new Map<string, string>();
-
   return async (name, signal) => {
     const { store, written, templates } = deps;
     const policy = store.policy(name);
-    reportFindings(name, policy);
+    const waits = reportFindings(name, policy) ? [REMIND_MS] : [];
     if (policy === undefined || policy.terminating) written.forgetDeletions(name);
     const owned = written.overlay(store.owned(name), name);
     const steps = plan(policy, owned, templates, deps.earlier());
     const uid = policy?.uid ?? (steps.length > 0 ? await uidOfRemaining(name, signal) : undefined);
     if (uid === undefined) return {};
     const namespace = { name, uid };
-    const waits = [];
     for (const step of steps) {
       const wait = step.do === "remove" ? await remove(step, namespace, signal) : await apply(step, namespace, signal);
       if (wait > 0) waits.push(wait);
@@ -64,13 +63,14 @@ export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNames
     return waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : {};
   };
 
-  /** Each finding once, and again only when the namespace's findings have changed. */
-  function reportFindings(name: string, policy: ReturnType<NamespaceStore["policy"]>): void {
-    if (policy === undefined || policy.findings.length === 0) return void reported.delete(name);
-    const text = policy.findings.map((finding) => finding.message).join("\n");
-    if (reported.get(name) === text) return;
-    reported.set(name, text);
-    for (const finding of policy.findings) deps.report(policy, finding);
+  /** Whether there is anything to be reminded of. */
+  function reportFindings(name: string, policy: ReturnType<NamespaceStore["policy"]>): boolean {
+    const findings = policy?.findings ?? [];
+    const text = findings.map((finding) => finding.message).join("\n");
+    if (deps.reminders.isDue(name, text === "" ? undefined : text)) {
+      for (const finding of findings) deps.report(policy!, finding);
+    }
+    return findings.length > 0;
   }
 
   /** uid of a namespace that is not offloaded any more; undefined if it is gone or going, and takes our objects with it. */

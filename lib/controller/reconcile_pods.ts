@@ -1,17 +1,23 @@
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
-import { isInjected } from "../core/tenant_containers.ts";
-import type { Finding } from "../core/reasons.ts";
+import type { Injection } from "../core/injection.ts";
+import type { NamespacePolicy } from "../core/namespace_policy.ts";
+import type { Finding, Reason } from "../core/reasons.ts";
+import { isRunning, proxyOf } from "../core/running_pod.ts";
 import type { Settings } from "../core/settings.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { isConflict, isNotFound, KubeError } from "../kube/errors.ts";
 import { resources } from "../kube/resources.ts";
 import type { NamespaceStore } from "../state/namespaces.ts";
+import type { Reminders } from "./reminders.ts";
 
 /** What looking after a namespace's pods needs. */
 export interface ReconcilePodsDeps {
   client: Pick<KubeClient, "listAll" | "delete" | "createSubresource">;
   store: NamespaceStore;
+  /** What is injected, and what is accepted besides. */
+  injection: () => Injection;
   mode: Settings["recreateUninjected"];
+  reminders: Reminders;
   /** Waits until the next namespace's pods may be listed. */
   listPace(signal: AbortSignal): Promise<void>;
   /** Waits until the next pod may be evicted or deleted. */
@@ -40,14 +46,12 @@ const CONTROLLED_BY = ["pod-template-hash", "controller-revision-hash"];
 export function reconcilePods(
   deps: ReconcilePodsDeps,
 ): (name: string, signal: AbortSignal) => Promise<{ requeueAfterMs?: number }> {
-  const reported = new Map<string, string>();
   const nextLook = new Map<string, number>();
 
   return async (name, signal) => {
     const view = deps.store.get(name);
     if (view === undefined || !view.ready || view.policy.terminating) {
       deps.uninjected(name, 0);
-      reported.delete(name);
       nextLook.delete(name);
       return {};
     }
@@ -55,9 +59,15 @@ export function reconcilePods(
     const early = (nextLook.get(name) ?? 0) - deps.now();
     if (early > 0) return { requeueAfterMs: early };
     await deps.listPace(signal);
-    const pods = await uninjectedPods(name, signal);
+    const { none: pods, other } = await lookAtPods(view.policy, signal);
     deps.uninjected(name, pods.length);
-    reportPods(view.policy, pods);
+    reportPods(view.policy, pods, "PodsUninjected", "without the proxy");
+    reportPods(
+      view.policy,
+      other,
+      "PodsWithOtherProxy",
+      "with a proxy that neither this version nor the one before makes",
+    );
     const recreating = deps.mode !== "none" && pods.length > 0;
     let left = pods.length;
     if (recreating) {
@@ -68,27 +78,26 @@ export function reconcilePods(
     return { requeueAfterMs };
   };
 
-  async function uninjectedPods(namespace: string, signal: AbortSignal): Promise<Pod[]> {
-    let found: Pod[] = [];
-    for await (const part of deps.client.listAll(resources.Pod, { namespace, signal })) {
-      if (part.restarted) found = [];
-      found.push(...part.items.filter((pod) => isRunning(pod) && !isInjected(pod)));
+  /** Running pods that have no proxy, or one that is not ours. */
+  async function lookAtPods(policy: NamespacePolicy, signal: AbortSignal): Promise<{ none: Pod[]; other: Pod[] }> {
+    let found: { none: Pod[]; other: Pod[] } = { none: [], other: [] };
+    for await (const part of deps.client.listAll(resources.Pod, { namespace: policy.name, signal })) {
+      if (part.restarted) found = { none: [], other: [] };
+      for (const pod of part.items.filter(isRunning)) {
+        const proxy = proxyOf(pod, policy, deps.injection());
+        if (proxy !== "ours") found[proxy].push(pod);
+      }
     }
     return found;
   }
 
-  function reportPods(namespace: { name: string; uid: string }, pods: Pod[]): void {
+  function reportPods(namespace: { name: string; uid: string }, pods: Pod[], reason: Reason, how: string): void {
     const names = pods.map((pod) => pod.metadata?.name ?? "").sort();
-    const text = names.join(" ");
-    if (reported.get(namespace.name) === text || names.length === 0) {
-      if (names.length === 0) reported.delete(namespace.name);
-      return;
-    }
-    reported.set(namespace.name, text);
+    const isDue = deps.reminders.isDue(`${reason} ${namespace.name}`, names.length > 0 ? names.join(" ") : undefined);
+    if (!isDue) return;
     const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : "";
     const some = names.length === 1 ? "1 pod runs" : `${names.length} pods run`;
-    const message = `${some} without the proxy: ${names.slice(0, NAMED).join(", ")}${more}`;
-    deps.report(namespace, { reason: "PodsUninjected", message });
+    deps.report(namespace, { reason, message: `${some} ${how}: ${names.slice(0, NAMED).join(", ")}${more}` });
   }
 
   /** Whether the pod is on its way out. */
@@ -127,10 +136,4 @@ export function reconcilePods(
     };
     return deps.client.createSubresource(resources.Pod, eviction, { subresource: "eviction", signal });
   }
-}
-
-/** Whether a pod has not ended and is not being deleted. */
-export function isRunning(pod: Pod): boolean {
-  const phase = pod.status?.phase;
-  return phase !== "Succeeded" && phase !== "Failed" && pod.metadata?.deletionTimestamp === undefined;
 }

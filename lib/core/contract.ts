@@ -41,12 +41,16 @@ function isList(text: unknown, length?: number): boolean {
   }
 }
 
-/** Data of the contract ConfigMap once `mine` is published; undefined if it is already. */
+/**
+ * Data of the contract ConfigMap once `mine` is the newest in it; undefined if it is already. After a rollback the version that runs again
+ * is the newest, or the next upgrade would forget it.
+ */
 export function publish(
   data: Readonly<Record<string, string>> | undefined,
   mine: InjectionTemplate,
 ): Record<string, string> | undefined {
   const published = publishedTemplates(data);
-  if (published.some((template) => template.id === mine.id)) return undefined;
-  return { [KEY]: JSON.stringify([mine, ...published].slice(0, KEPT)) };
+  if (published[0]?.id === mine.id) return undefined;
+  const others = published.filter((template) => template.id !== mine.id);
+  return { [KEY]: JSON.stringify([mine, ...others].slice(0, KEPT)) };
 }

@@ -163,6 +163,13 @@ export function namespacePolicy(
 
 function profileOf(facts: NamespaceFacts, findings: Finding[]): Profile {
   const value = facts.labels[labels.podProfile];
+  if (value === "observed") {
+    findings.push({
+      reason: "RedirectAdvisory",
+      message:
+        `Label ${labels.podProfile} "observed" lets a process take the proxy's user and go around it: only NetworkPolicy binds`,
+    });
+  }
   if (value === undefined || PROFILES.includes(value)) return (value ?? "restricted") as Profile;
   findings.push({
     reason: "InvalidLabel",

@@ -6,6 +6,7 @@ import { injectedNames, labels } from "./names.ts";
 import type { NamespacePolicy } from "./namespace_policy.ts";
 import { PatchBuilder } from "./patch_builder.ts";
 import type { PatchOp } from "./patch_op.ts";
+import { oversize } from "./pod_size.ts";
 import { chooseProxyUid } from "./proxy_uid.ts";
 import { isQuantity } from "./quantity.ts";
 import { valueAt } from "./rules/rule.ts";
@@ -25,15 +26,10 @@ export type PatchResult =
   }
   | { kind: "refused"; violations: Judgement[] };
 
-/** Containers of the consumer that a pod may have: deciding takes time for each, and admission must not stand still. */
-const MAX_CONTAINERS = 200;
-
 /** Injects a pod of an offloaded namespace and judges what comes out. A pod that is already injected is only completed. */
 export function patchPod(pod: Pod, policy: NamespacePolicy, injection: Injection): PatchResult {
-  const tooMany = CONTAINER_FIELDS.find((field) => (pod.spec?.[field]?.length ?? 0) > MAX_CONTAINERS);
-  if (tooMany !== undefined) {
-    return refused({ rule: "size", field: `spec.${tooMany}`, message: `must be at most ${MAX_CONTAINERS} containers` });
-  }
+  const large = oversize(pod);
+  if (large !== undefined) return refused({ rule: "size", ...large });
   const patch = new PatchBuilder(pod);
   const result = carriesOurs(pod) ? keepOurs(patch, policy, injection) : addOurs(patch, policy, injection.current);
   if (typeof result !== "number") return refused(result);

@@ -41,6 +41,17 @@ export const reasons = {
     when: "pods run without the proxy although they should have it",
     remedy: "add the component deploy/components/recreate-uninjected, or delete them",
   },
+  PodsWithOtherProxy: {
+    type: "Warning",
+    when:
+      "pods run with a proxy that neither this version nor the one before makes: an older one, or one that the pod made up",
+    remedy: "have the consumer make them anew",
+  },
+  RedirectAdvisory: {
+    type: "Warning",
+    when: "the namespace has the profile observed, in which a process may take the proxy's user and go around it",
+    remedy: "use it only where NetworkPolicy alone is enough, else the profile root or restricted",
+  },
   PodRecreated: {
     type: "Normal",
     when: "a pod without the proxy was evicted or deleted, so that it comes back with it",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { reconcileNamespace } from "../../lib/controller/reconcile_namespace.ts";
+import { Reminders } from "../../lib/controller/reminders.ts";
 import { Tampering } from "../../lib/controller/tampering.ts";
 import { Written } from "../../lib/controller/written.ts";
 import { type Because, objectTemplates } from "../../lib/core/desired_state.ts";
@@ -34,6 +35,7 @@ function setUp() {
     earlier: () => [],
     written,
     tampering: new Tampering(() => clock.ms),
+    reminders: new Reminders(() => clock.ms),
     report: (namespace, finding) => {
       regarded.push(namespace);
       findings.push(finding);
@@ -221,6 +223,18 @@ Deno.test("reconcileNamespace() keeps the protection on any other value, with a 
   await run();
   assert.ok(api.stored("ConfigMap", "trial-pharma") && api.stored("NetworkPolicy", "trial-pharma"));
   assert.deepEqual(findings.map(({ reason }) => reason), ["InvalidLabel", "InvalidLabel"]);
+});
+
+Deno.test("reconcileNamespace() says again what still holds before its Event is forgotten", async () => {
+  const { run, offload, findings, clock } = setUp();
+  offload({ [labels.podProfile]: "observed" });
+  await run();
+  assert.deepEqual(findings.map(({ reason }) => reason), ["RedirectAdvisory"]);
+  const { requeueAfterMs } = await run();
+  assert.ok(requeueAfterMs! <= 3_600_000, "Events live for an hour");
+  clock.ms += requeueAfterMs!;
+  await run();
+  assert.equal(findings.length, 2);
 });
 
 Deno.test("reconcileNamespace() ignores apply-netpol where another consumer's id is claimed", async () => {

@@ -1,17 +1,24 @@
 import assert from "node:assert/strict";
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
 import { reconcilePods } from "../../lib/controller/reconcile_pods.ts";
+import { Reminders } from "../../lib/controller/reminders.ts";
 import type { Finding } from "../../lib/core/reasons.ts";
 import { KubeError } from "../../lib/kube/errors.ts";
 import type { NamespaceStore } from "../../lib/state/namespaces.ts";
+import { injected, testInjection, testPod } from "../support/pods.ts";
 import { testPolicy } from "../support/policy.ts";
 
 const policy = testPolicy();
 
-const injected = [{ name: "data-space-init" }, { name: "data-space-proxy" }];
+const injection = testInjection();
+const good = injected({ ...testPod(), metadata: { name: "good", uid: "1" } }, policy, injection);
+
+/** As a consumer may have made it before the installation, or during an opt-out. */
+const forged = testPod({ initContainers: [{ name: "data-space-init" }, { name: "data-space-proxy" }] });
 
 const pods: Pod[] = [
-  { metadata: { name: "good", uid: "1" }, spec: { containers: [], initContainers: injected } },
+  good,
+  { ...forged, metadata: { name: "forged", uid: "6" } },
   { metadata: { name: "done", uid: "2" }, spec: { containers: [] }, status: { phase: "Succeeded" } },
   { metadata: { name: "going", uid: "3", deletionTimestamp: "2026-01-01T00:00:00Z" }, spec: { containers: [] } },
   { metadata: { name: "web", uid: "4", labels: { "pod-template-hash": "x" } }, spec: { containers: [] } },
@@ -43,6 +50,8 @@ function setUp(mode: "none" | "controlled" | "all", options: { refuse?: number; 
       },
     } as unknown as Parameters<typeof reconcilePods>[0]["client"],
     store: { get: () => ({ policy, ready: true, owned: [], ...options.view }) } as unknown as NamespaceStore,
+    injection: () => injection,
+    reminders: new Reminders(() => clock.ms),
     mode,
     listPace: () => Promise.resolve(),
     recreatePace: () => Promise.resolve(),
@@ -62,7 +71,13 @@ Deno.test("reconcilePods() reports running pods without the proxy once, and coun
   await run();
   assert.deepEqual(counts, [2, 2]);
   assert.deepEqual(calls, ["list", "list"]);
-  assert.deepEqual(findings, [{ reason: "PodsUninjected", message: "2 pods run without the proxy: bare, web" }]);
+  assert.deepEqual(findings, [
+    { reason: "PodsUninjected", message: "2 pods run without the proxy: bare, web" },
+    {
+      reason: "PodsWithOtherProxy",
+      message: "1 pod runs with a proxy that neither this version nor the one before makes: forged",
+    },
+  ]);
 });
 
 Deno.test("reconcilePods() evicts those that a controller makes anew, and deletes others by force only when told", async () => {
@@ -72,7 +87,12 @@ Deno.test("reconcilePods() evicts those that a controller makes anew, and delete
   const all = setUp("all");
   await all.run();
   assert.deepEqual(all.calls, ["list", "evict web", "delete bare 0"]);
-  assert.deepEqual(all.findings.map(({ reason }) => reason), ["PodsUninjected", "PodRecreated", "PodRecreated"]);
+  assert.deepEqual(all.findings.map(({ reason }) => reason), [
+    "PodsUninjected",
+    "PodsWithOtherProxy",
+    "PodRecreated",
+    "PodRecreated",
+  ]);
 });
 
 Deno.test("reconcilePods() reports a refused eviction, and goes on", async () => {

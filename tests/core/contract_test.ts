@@ -16,10 +16,14 @@ Deno.test("publish() puts a template first and keeps the one before", () => {
   assert.deepEqual(ids(third), [c!.id, b!.id]);
 });
 
-Deno.test("publish() has nothing to do for what is published, in whatever place: replicas of two versions do not take turns", () => {
-  const data = publish(publish(undefined, a!), b!)!;
-  assert.equal(publish(data, b!), undefined);
-  assert.equal(publish(data, a!), undefined);
+Deno.test("publish() has nothing to do for what is the newest already", () => {
+  assert.equal(publish(publish(publish(undefined, a!), b!), b!), undefined);
+});
+
+Deno.test("publish() makes a version that was rolled back to the newest: the upgrade after that keeps it", () => {
+  const back = publish(publish(publish(undefined, a!), b!), a!)!;
+  assert.deepEqual(ids(back), [a!.id, b!.id]);
+  assert.deepEqual(ids(publish(back, c!)), [c!.id, a!.id]);
 });
 
 Deno.test("publishedTemplates() gives back what was published", () => {

@@ -291,9 +291,18 @@ Deno.test("patchPod() refuses more containers than it can judge in time, and jud
       assert.deepEqual(refusal(testPod({ [field]: many(100_000) })), [`spec.${field}: must be at most 200 containers`]);
     });
   }
-  await t.step("huge lists of other things", () => {
+  for (
+    const [name, pod] of Object.entries({
+      "groups": testPod({ securityContext: { supplementalGroups: Array.from({ length: 300_000 }, (_, i) => i) } }),
+      "ports": testPod({}, { ports: Array.from({ length: 5_001 }, () => ({ containerPort: 80 })) }),
+      "volumes": testPod({ volumes: Array.from({ length: 5_001 }, (_, i) => ({ name: `v${i}`, emptyDir: {} })) }),
+    })
+  ) {
+    await t.step(`huge lists of ${name}`, () => assert.match(refusal(pod).join(), /^spec: must be smaller: /));
+  }
+  await t.step("many groups", () => {
     const pod = testPod({
-      securityContext: { supplementalGroups: Array.from({ length: 300_000 }, (_, i) => 30_000 + i) },
+      securityContext: { supplementalGroups: Array.from({ length: 4_000 }, (_, i) => 30_000 + i) },
     });
     assert.equal(injected(pod).spec?.initContainers?.[1]?.securityContext?.runAsUser, 21337);
   });

@@ -50,7 +50,7 @@ Deno.test("Contract.publish() keeps this version and the one before, newest firs
   const ids = JSON.parse(data()!["templates.json"]!).map(({ id }: { id: string }) => id);
   assert.deepEqual(ids, [templates[2]!.id, templates[1]!.id]);
   const before = data();
-  await contract(1).publish(signal);
+  await contract(2).publish(signal);
   assert.equal(data(), before, "what is published already is not written again");
 });
 

@@ -1,16 +1,13 @@
-import { isRunning } from "../../controller/reconcile_pods.ts";
 import { PreparedTemplate } from "../../core/injection.ts";
 import type { NamespacePolicy } from "../../core/namespace_policy.ts";
-import { patchPod } from "../../core/pod_patch.ts";
 import { reasons } from "../../core/reasons.ts";
 import { isInjected } from "../../core/tenant_containers.ts";
+import { isRunning, proxyOf } from "../../core/running_pod.ts";
 import { resources } from "../../kube/resources.ts";
 import { type Check, type CheckDeps, fail, ok, warn } from "./check.ts";
 import { inParallel } from "./in_parallel.ts";
 import { count, someNames } from "./names.ts";
 import { collect } from "./survey.ts";
-
-type State = "current" | "other" | "uninjected";
 
 /** Whether pods run with the proxy, and with the one that new pods would get. */
 export const runningPods: Check = {
@@ -23,8 +20,9 @@ export const runningPods: Check = {
     const [newest] = await survey.templates();
     const current = newest === undefined ? undefined : new PreparedTemplate(newest);
     const pods = (await inParallel(offloaded, (policy) => podsOf(policy, current, deps))).flat();
-    const names = (state: State) => pods.filter((pod) => pod.state === state).map(({ name }) => name);
-    const [uninjected, other] = [names("uninjected"), names("other")];
+    const names = (state: ReturnType<typeof proxyOf>) =>
+      pods.filter((pod) => pod.state === state).map(({ name }) => name);
+    const [uninjected, other] = [names("none"), names("other")];
     if (uninjected.length > 0) {
       yield fail(
         `${count(uninjected.length, "pod")} without the proxy: ${someNames(uninjected)}`,
@@ -51,14 +49,11 @@ function podsOf(
   policy: NamespacePolicy,
   current: PreparedTemplate | undefined,
   { client }: CheckDeps,
-): Promise<{ name: string; state: State }[]> {
+): Promise<{ name: string; state: ReturnType<typeof proxyOf> }[]> {
   return collect(client, resources.Pod, { namespace: policy.name }, (pod) => {
     if (!isRunning(pod)) return undefined;
     const name = `${policy.name}/${pod.metadata?.name}`;
-    if (!isInjected(pod)) return { name, state: "uninjected" };
-    if (current === undefined) return { name, state: "current" };
-    const result = patchPod(pod, policy, { current, accepted: [] });
-    const differs = result.kind === "refused" && result.violations.some(({ rule }) => rule === "reserved-names");
-    return { name, state: differs ? "other" : "current" };
+    if (current === undefined) return { name, state: isInjected(pod) ? "ours" : "none" };
+    return { name, state: proxyOf(pod, policy, { current, accepted: [] }) };
   });
 }

@@ -37,7 +37,7 @@ const proxyUid: Rule = {
   row: "proxy uid at pod, container, init, ephemeral level, or image USER (invisible)",
   relaxedBy: [],
   check: (pod, context) =>
-    usedIds(pod, context.containers).has(context.proxyUid)
+    usedIds(pod, { first: context.proxyUid, last: context.proxyUid }, context.containers).size > 0
       ? [{ field: "spec", message: `must not use the user or group id ${context.proxyUid}` }]
       : [],
 };
