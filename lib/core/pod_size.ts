@@ -1,0 +1,34 @@
+import type { Container, Pod } from "kubernetes-types/core/v1.d.ts";
+import { CONTAINER_FIELDS } from "./tenant_containers.ts";
+
+/** How much of a pod is looked at: admission must not stand still for one. No honest pod comes near. */
+const MAX_CONTAINERS = 200;
+const MAX_ITEMS = 5_000;
+
+/** Lists of a container that rules walk through. */
+const LISTS = ["ports", "volumeMounts", "volumeDevices", "restartPolicyRules"] as const;
+
+/** What is too large in a pod, and what would be right; undefined: nothing. */
+export function oversize(pod: Pod): { field: string; message: string } | undefined {
+  const { spec, metadata } = pod;
+  let items = length(spec?.volumes) + length(spec?.securityContext?.supplementalGroups) +
+    Object.keys(metadata?.annotations ?? {}).length + Object.keys(metadata?.labels ?? {}).length;
+  for (const field of CONTAINER_FIELDS) {
+    const containers = (spec?.[field] ?? []) as Container[];
+    if (containers.length > MAX_CONTAINERS) {
+      return { field: `spec.${field}`, message: `must be at most ${MAX_CONTAINERS} containers` };
+    }
+    for (const container of containers) {
+      for (const list of LISTS) items += length((container as unknown as Record<string, unknown>)[list]);
+    }
+  }
+  if (items <= MAX_ITEMS) return undefined;
+  const message =
+    `must be smaller: labels, annotations, volumes, groups, and the containers' ports and mounts are ${items}, ` +
+    `and may be ${MAX_ITEMS} in all`;
+  return { field: "spec", message };
+}
+
+function length(list: unknown): number {
+  return Array.isArray(list) ? list.length : 0;
+}
