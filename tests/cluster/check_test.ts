@@ -247,7 +247,7 @@ Deno.test("check says what is wrong while no replica runs", async () => {
   assert.match(stdout, /^fail {2}certificates +Service "data-spacer\/data-spacer" has no ready endpoint/m);
   assert.match(
     stdout,
-    /^fail {2}webhook +.*: failurePolicy must be "Fail", but is "Ignore"; remedy: kubectl apply -k deploy\/base$/m,
+    /^fail {2}webhook +.*: failurePolicy must be "Fail", but is "Ignore"; remedy: kubectl apply -k deploy\/base/m,
   );
   assert.match(
     stdout,
