@@ -1,6 +1,5 @@
 import { MUTATE_PATH } from "../core/names.ts";
-import { HttpError, readBody } from "./request_body.ts";
-import type { UnderWay } from "./tls_listener.ts";
+import { type BodyLimits, HttpError, readBody } from "./request_body.ts";
 
 /** What the admission endpoint needs. */
 export interface AdmissionDeps {
@@ -11,6 +10,8 @@ export interface AdmissionDeps {
   review: (body: Uint8Array) => Uint8Array<ArrayBuffer>;
   /** Told of each request. */
   observe: AdmissionObserver;
+  /** Those that differ from `ADMISSION_LIMITS`. */
+  limits?: Partial<BodyLimits>;
   /** Steady clock, ms. */
   now?: () => number;
 }
@@ -26,10 +27,10 @@ export interface AdmissionObserver {
 }
 
 /**
- * The longest body that is read, bytes: etcd's and the API server's own limits keep a pod below 3 MiB, which a review may hold
- * twice.
+ * Limits in use. 7 MiB: etcd's and the API server's own limits keep a pod below 3 MiB, which the review may hold twice. The
+ * API server waits 5 s for us (`timeoutSeconds`), so later bytes have no reader.
  */
-const MAX_BODY = 7 << 20;
+export const ADMISSION_LIMITS: BodyLimits = { maxBytes: 7 << 20, deadlineMs: 5_000 };
 
 /**
  * The admission endpoint as a handler of `Deno.serve`. It never rejects.
@@ -39,28 +40,27 @@ const MAX_BODY = 7 << 20;
  * | another path | 404 |
  * | another method than POST | 405 |
  * | a media type other than application/json | 415 |
- * | a body longer than 7 MiB | 413, and the connection ends |
- * | a body slower than the front allows | 408, and the connection ends |
+ * | a body longer than `maxBytes` | 413 |
+ * | a body slower than `deadlineMs` | 408, and the connection ends |
  * | a body that ends early, or that `review` finds no review | 400 |
  * | a fault of ours | 500; `failurePolicy: Fail` refuses the pod |
  * | any other | 200, whatever the verdict |
  */
-export function createAdmissionHandler(
-  deps: AdmissionDeps,
-): (request: Request, underWay?: UnderWay) => Promise<Response> {
+export function createAdmissionHandler(deps: AdmissionDeps): (request: Request) => Promise<Response> {
   const { review, observe, now = () => performance.now() } = deps;
+  const limits = { ...ADMISSION_LIMITS, ...deps.limits };
 
-  return async (request, underWay) => {
+  return async (request) => {
     const start = now();
-    const response = await answer(request, underWay);
+    const response = await answer(request);
     observe.answered(response.status, now() - start);
     return response;
   };
 
-  async function answer(request: Request, underWay: UnderWay | undefined): Promise<Response> {
+  async function answer(request: Request): Promise<Response> {
     try {
       checkHead(request);
-      return json(review(await readBody(request, MAX_BODY, underWay)));
+      return json(review(await readBody(request, limits)));
     } catch (error) {
       const status = statusOf(error);
       if (status === 500) {

@@ -11,8 +11,6 @@ export interface FrontLimits extends ConnectionLimits {
   retired: number;
   /** How long a former certificate's connections may go on, ms. */
   retiredMs: number;
-  /** From the head of a request to the end of its body. The API server waits 5 s for us (`timeoutSeconds`). */
-  requestMs: number;
   /** How often the limits are looked at, ms. */
   sweepMs: number;
 }
@@ -21,7 +19,6 @@ export interface FrontLimits extends ConnectionLimits {
 export const FRONT_LIMITS: FrontLimits = {
   connections: 512,
   handshakeMs: 5_000,
-  requestMs: 5_000,
   exchangeMs: 10_000,
   idleMs: 120_000,
   lingerMs: 1_000,
@@ -105,7 +102,7 @@ export class Front {
 
   /** TLS listeners: the newest, and those of former certificates that still have connections. */
   get listeners(): number {
-    return this.#listeners().length;
+    return this.#retired.length + (this.#newest ? 1 : 0);
   }
 
   /**
@@ -117,7 +114,6 @@ export class Front {
     const next = new TlsListener(pair, {
       handler: this.#options.handler,
       last: (port) => this.#byInnerPort.get(port)?.endSoon(),
-      now: this.#now,
     });
     if (this.#newest) {
       this.#newest.retire();
@@ -151,14 +147,10 @@ export class Front {
   async close(): Promise<void> {
     this.#stop();
     for (const connection of this.#connections.keys()) connection.end("drained");
-    const listeners = this.#listeners();
-    this.#retired.length = 0;
+    const listeners = this.#retired.splice(0).map(({ listener }) => listener);
+    if (this.#newest) listeners.push(this.#newest);
     this.#newest = undefined;
     await Promise.all([this.#accepting, ...listeners.map((listener) => listener.close())]);
-  }
-
-  #listeners(): TlsListener[] {
-    return [...this.#retired.map(({ listener }) => listener), ...(this.#newest ? [this.#newest] : [])];
   }
 
   #stop(): void {
@@ -223,7 +215,6 @@ export class Front {
       const reason = connection.overdue();
       if (reason) connection.end(reason);
     }
-    for (const listener of this.#listeners()) listener.hurry(this.#limits.requestMs);
     this.#trim();
   }
 

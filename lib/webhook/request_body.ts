@@ -1,5 +1,3 @@
-import type { UnderWay } from "./tls_listener.ts";
-
 /** A request that cannot be answered otherwise than by an HTTP status. */
 export class HttpError extends Error {
   override readonly name = "HttpError";
@@ -10,27 +8,39 @@ export class HttpError extends Error {
   }
 }
 
-/**
- * The whole body of a request. `underWay.giveUp` ends the wait for it.
- *
- * @throws {HttpError} 413 if it is longer than `maxBytes`, 408 if it comes too slowly, 400 if it ends too early.
- */
-export function readBody(request: Request, maxBytes: number, underWay: UnderWay | undefined): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    if (underWay) underWay.giveUp = () => reject(new HttpError(408, "Cannot read body: it comes too slowly"));
-    read(request, maxBytes).then(resolve, reject); // after giving up it goes on until the connection ends
-  });
+/** Limits of a request's body. */
+export interface BodyLimits {
+  /** Bytes. */
+  maxBytes: number;
+  /** From the first look to the last byte, ms. */
+  deadlineMs: number;
 }
 
-async function read(request: Request, maxBytes: number): Promise<Uint8Array> {
+/**
+ * The whole body of a request.
+ *
+ * @throws {HttpError} 413 if it is longer than allowed, 408 if it comes too slowly, 400 if it ends too early.
+ */
+export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
   const length = contentLength(request);
-  if (length > maxBytes) throw tooLarge(maxBytes);
+  if (length > limits.maxBytes) throw tooLarge(limits);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new HttpError(408, `Cannot read body: it took longer than ${limits.deadlineMs} ms`)),
+      limits.deadlineMs,
+    );
+  });
+  // A known length needs no counting on the way, and is read in one step (the HTTP layer holds the client to it).
+  const body = Number.isNaN(length) ? collect(request, limits) : request.bytes();
   try {
-    // A known length needs no counting on the way, and is read in one step (the HTTP layer holds the client to it).
-    return await (Number.isNaN(length) ? collect(request, maxBytes) : request.bytes());
+    return await Promise.race([body, late]);
   } catch (error) {
+    body.catch(() => {}); // it goes on until the connection ends
     if (error instanceof HttpError) throw error;
     throw new HttpError(400, "Cannot read body: it ended before its announced end", { cause: error });
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -40,13 +50,13 @@ function contentLength(request: Request): number {
   return value === null ? NaN : Number(value);
 }
 
-async function collect(request: Request, maxBytes: number): Promise<Uint8Array> {
+async function collect(request: Request, limits: BodyLimits): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body) { // leaving it early cancels the body
     size += chunk.length;
-    if (size > maxBytes) throw tooLarge(maxBytes);
+    if (size > limits.maxBytes) throw tooLarge(limits);
     chunks.push(chunk);
   }
   if (chunks.length === 1) return chunks[0]!;
@@ -59,6 +69,6 @@ async function collect(request: Request, maxBytes: number): Promise<Uint8Array> 
   return whole;
 }
 
-function tooLarge(maxBytes: number): HttpError {
-  return new HttpError(413, `Cannot read body: it is longer than ${maxBytes} bytes`);
+function tooLarge(limits: BodyLimits): HttpError {
+  return new HttpError(413, `Cannot read body: it is longer than ${limits.maxBytes} bytes`);
 }

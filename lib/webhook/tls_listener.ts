@@ -1,13 +1,7 @@
 import type { KeyPair } from "./certificate_source.ts";
 
-/** A request that waits for its answer. */
-export interface UnderWay {
-  /** Called when it has taken too long; set by a handler that can give up. A timer for each would cost too much. */
-  giveUp: (() => void) | undefined;
-}
-
 /** Answers a request; never rejects. */
-export type Handler = (request: Request, underWay: UnderWay) => Response | Promise<Response>;
+export type Handler = (request: Request) => Response | Promise<Response>;
 
 /** What a {@linkcode TlsListener} tells and asks. */
 export interface TlsListenerDeps {
@@ -15,8 +9,6 @@ export interface TlsListenerDeps {
   handler: Handler;
   /** An answer carries `connection: close`: the connection whose inner half has this port is to end. */
   last(innerPort: number): void;
-  /** Steady clock, ms. */
-  now(): number;
 }
 
 /**
@@ -28,7 +20,7 @@ export class TlsListener {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #deps: TlsListenerDeps;
   #retired = false;
-  readonly #underWay = new Set<UnderWay & { since: number }>();
+  #inFlight = 0;
   /** Connections that the front has spliced to it. */
   connections = 0;
 
@@ -46,21 +38,13 @@ export class TlsListener {
 
   /** Requests whose answer has not begun. */
   get inFlight(): number {
-    return this.#underWay.size;
+    return this.#inFlight;
   }
 
   /** Opens the inner half of a connection. */
   connect(): Promise<Deno.TcpConn> {
     const { hostname, port } = this.#server.addr;
     return Deno.connect({ hostname, port });
-  }
-
-  /** Asks the handlers of requests that have waited longer than `ms` to give up. */
-  hurry(ms: number): void {
-    for (const underWay of this.#underWay) {
-      if (this.#deps.now() - underWay.since <= ms) break; // they are in the order of their coming
-      underWay.giveUp?.();
-    }
   }
 
   /** From now on each answer is the last of its connection. Clients then leave without losing a request. */
@@ -77,15 +61,14 @@ export class TlsListener {
   }
 
   async #answer(request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>): Promise<Response> {
-    const underWay = { since: this.#deps.now(), giveUp: undefined };
-    this.#underWay.add(underWay);
+    this.#inFlight++;
     try {
-      const response = await this.#deps.handler(request, underWay);
+      const response = await this.#deps.handler(request);
       if (this.#retired) response.headers.set("connection", "close");
       if (response.headers.get("connection") === "close") this.#deps.last(info.remoteAddr.port);
       return response;
     } finally {
-      this.#underWay.delete(underWay);
+      this.#inFlight--;
     }
   }
 }

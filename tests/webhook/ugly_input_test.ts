@@ -96,8 +96,8 @@ const fatal: typeof table = [
     status: 400,
     says: "",
   },
-  { name: "a body that stops", request: post("{", { "content-length": "100" }), status: 408, says: "too slowly" },
-  { name: "chunks that stop", request: post(chunk("{"), chunked), status: 408, says: "too slowly" },
+  { name: "a body that stops", request: post("{", { "content-length": "100" }), status: 408, says: "100 ms" },
+  { name: "chunks that stop", request: post(chunk("{"), chunked), status: 408, says: "100 ms" },
   { name: "64 KB of headers", request: post("", { x: "y".repeat(65_536) }), status: 400, says: "" },
   { name: "a length that is no number", request: post("", { "content-length": "1e3" }), status: 400, says: "" },
   { name: "a negative length", request: post("", { "content-length": "-1" }), status: 400, says: "" },
@@ -110,8 +110,8 @@ const fatal: typeof table = [
 Deno.test("the webhook answers ugly requests over TLS with the right status and goes on", async (t) => {
   await using server = await TestFront.start({ handler: admission(deps), limits: { lingerMs: 100 }, realTime: true });
   await using hasty = await TestFront.start({
-    handler: admission(deps),
-    limits: { requestMs: 100, lingerMs: 50 },
+    handler: admission({ ...deps, limits: { deadlineMs: 100 } }),
+    limits: { lingerMs: 50 },
     realTime: true,
   });
 
