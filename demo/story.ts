@@ -56,7 +56,7 @@ export class Story {
 
   /** A line by the side. */
   note(text: string): void {
-    this.#options.write(`${this.#paint("2", text)}\n`);
+    this.#options.write(`${this.#paint("2", wrap(text, 0))}\n`);
   }
 
   #line(label: string, text: string): void {
