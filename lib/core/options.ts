@@ -193,7 +193,7 @@ export const options: { [K in keyof Settings]: OptionSpec<Settings[K]> } = {
     flag: "init-resources",
     env: "INIT_RESOURCES",
     value: "RESOURCES",
-    default: "cpu=100m,memory=64Mi",
+    default: "cpu=300m,memory=64Mi",
     help: "requests and limits of the init container",
     schema: resources,
   }),

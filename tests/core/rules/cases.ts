@@ -408,16 +408,11 @@ const probes: Case[] = [
       testPod({}, { [probe]: { httpGet: { host: "192.0.2.1", port: 80 } } }),
       `${C}.${probe}.httpGet.host: must be left out`,
     ),
-    fails(
-      `${probe} by TCP`,
-      testPod({}, { [probe]: { tcpSocket: { port: 80 } } }),
-      `${C}.${probe}.tcpSocket: must be httpGet, grpc or exec instead`,
-    ),
+    passes(`${probe} by TCP`, testPod({}, { [probe]: { tcpSocket: { port: 80 } } })),
     fails(
       `${probe} by TCP elsewhere`,
       testPod({}, { [probe]: { tcpSocket: { host: "192.0.2.1", port: 80 } } }),
       `${C}.${probe}.tcpSocket.host: must be left out`,
-      `${C}.${probe}.tcpSocket: must be`,
     ),
     passes(`${probe} by HTTP`, testPod({}, { [probe]: { httpGet: { path: "/", port: "web", host: "" } } })),
     passes(`${probe} by gRPC`, testPod({}, { [probe]: { grpc: { port: 80 } } })),
@@ -439,9 +434,11 @@ const probes: Case[] = [
   fails(
     "probe of a native sidecar",
     testPod({
-      initContainers: [testContainer({ name: "i", restartPolicy: "Always", startupProbe: { tcpSocket: { port: 1 } } })],
+      initContainers: [
+        testContainer({ name: "i", restartPolicy: "Always", startupProbe: { tcpSocket: { host: "a", port: 1 } } }),
+      ],
     }),
-    "spec.initContainers[0].startupProbe.tcpSocket: must be",
+    "spec.initContainers[0].startupProbe.tcpSocket.host: must be left out",
   ),
 ];
 
