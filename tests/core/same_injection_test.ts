@@ -52,7 +52,7 @@ Deno.test("patchPod() keeps our containers as the API server and its plugins cha
       }
     },
     "quantities written another way": (_pod, ours) => {
-      ours[0].resources = { requests: { cpu: "0.1", memory: "67108864" }, limits: { cpu: 0.1, memory: "65536Ki" } };
+      ours[0].resources = { requests: { cpu: "0.3", memory: "67108864" }, limits: { cpu: 0.3, memory: "65536Ki" } };
     },
     "empty claims": (_pod, ours) => ours[0].resources.claims = [],
     "defaults of the pod": (pod) => {
