@@ -166,7 +166,9 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
   ];
   const leading = (async () => {
     await Promise.all([contract.publish(signal), caches.synced()]);
-    contract.follow();
+    contract.follow(() =>
+      void contract.publish(signal).catch((error) => log.error("Cannot publish what is injected", { error }))
+    );
     published = true;
     await runLeader({
       client,

@@ -39,13 +39,14 @@ export class Contract {
     return this.#injection;
   }
 
-  /** Follows the ConfigMap; returns how to end that. */
-  follow(): () => void {
+  /** Follows the ConfigMap; calls back when nothing is published any more, so that somebody publishes anew. Returns how to end that. */
+  follow(lost: () => void): () => void {
     const { mine, published, namespace } = this.#deps;
     const update = () => {
       const templates = publishedTemplates(published.get(`${namespace}/${objects.contract}`));
       const others = templates.filter((template) => template.id !== mine.id);
       this.#injection = { ...this.#injection, accepted: others.map((template) => new PreparedTemplate(template)) };
+      if (templates.length === 0) lost();
     };
     update();
     return published.subscribe(update);

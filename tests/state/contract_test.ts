@@ -70,12 +70,14 @@ Deno.test("Contract.publish() lets two replicas that start at once both be heard
 Deno.test("Contract.injection() accepts what other replicas publish, and survives nonsense", async () => {
   const { contract } = setUp();
   const mine = contract(0);
-  const end = mine.follow();
+  let lost = 0;
+  const end = mine.follow(() => lost++);
   assert.deepEqual(mine.injection().accepted, []);
   await mine.publish(signal);
   await contract(1).publish(signal);
   assert.deepEqual(mine.injection().accepted.map(({ source }) => source.id), [templates[1]!.id]);
   assert.equal(mine.injection().current.source.id, templates[0]!.id);
+  assert.equal(lost, 1, "before it was published");
   end();
   const published = new FakeSource<Readonly<Record<string, string>>>();
   for (const text of ["", "no json", "{}", "[null, 1, {}]"]) {
@@ -86,7 +88,8 @@ Deno.test("Contract.injection() accepts what other replicas publish, and survive
       mine: templates[0]!,
       published,
     });
-    other.follow()();
+    other.follow(() => lost++)();
     assert.deepEqual(other.injection().accepted, [], text);
   }
+  assert.equal(lost, 5, "nothing that can be read is as good as nothing");
 });
