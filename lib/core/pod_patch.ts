@@ -29,18 +29,18 @@ export type PatchResult =
 /** Injects a pod of an offloaded namespace and judges what comes out. A pod that is already injected is only completed. */
 export function patchPod(pod: Pod, policy: NamespacePolicy, injection: Injection): PatchResult {
   const large = oversize(pod);
-  if (large !== undefined) return refused({ rule: "size", ...large });
+  if (large !== undefined) return refused([{ rule: "size", ...large }]);
   const patch = new PatchBuilder(pod);
   const result = carriesOurs(pod) ? keepOurs(patch, policy, injection) : addOurs(patch, policy, injection.current);
-  if (typeof result !== "number") return refused(result);
+  if (typeof result !== "number") return refused([result]);
   withoutToken(patch);
   fillSecurity(patch, policy);
   patch.label(labels.netpolAllow, "true");
   const violations = judge(patch.pod, { policy, proxyUid: result, containers: tenantContainers(patch.pod) });
-  return violations.length > 0 ? refused(...violations) : { kind: "patched", ops: patch.ops, pod: patch.pod };
+  return violations.length > 0 ? refused(violations) : { kind: "patched", ops: patch.ops, pod: patch.pod };
 }
 
-function refused(...violations: Judgement[]): PatchResult {
+function refused(violations: Judgement[]): PatchResult {
   return { kind: "refused", violations };
 }
 

@@ -282,6 +282,7 @@ Deno.test("patchPod() handles keys that JavaScript gives a meaning", () => {
 
 Deno.test("patchPod() refuses more containers than it can judge in time, and judges that many", async (t) => {
   const many = (count: number) => Array.from({ length: count }, (_, i) => testContainer({ name: `c${i}` }));
+  const resources = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`a.b/c${i}`, "1"]));
   await t.step(
     "at the limit",
     () => assert.equal(injected(testPod({ containers: many(200) })).spec?.containers.length, 200),
@@ -296,10 +297,17 @@ Deno.test("patchPod() refuses more containers than it can judge in time, and jud
       "groups": testPod({ securityContext: { supplementalGroups: Array.from({ length: 300_000 }, (_, i) => i) } }),
       "ports": testPod({}, { ports: Array.from({ length: 5_001 }, () => ({ containerPort: 80 })) }),
       "volumes": testPod({ volumes: Array.from({ length: 5_001 }, (_, i) => ({ name: `v${i}`, emptyDir: {} })) }),
+      "sources": testPod({ volumes: [{ name: "v", projected: { sources: Array(5_001).fill({}) } }] }),
+      "resources": testPod({}, { resources: { limits: resources(5_001) } }),
+      "resources of the pod": testPod({ resources: { requests: resources(5_001) } }),
     })
   ) {
     await t.step(`huge lists of ${name}`, () => assert.match(refusal(pod).join(), /^spec: must be smaller: /));
   }
+  await t.step("more violations than a call takes arguments", () => {
+    const valueFrom = { fileKeyRef: { volumeName: "data-space-run", path: "a", key: "A" } };
+    assert.equal(refusal(testPod({}, { env: Array(200_000).fill({ name: "A", valueFrom }) })).length, 200_000);
+  });
   await t.step("many groups", () => {
     const pod = testPod({
       securityContext: { supplementalGroups: Array.from({ length: 4_000 }, (_, i) => 30_000 + i) },

@@ -37,6 +37,16 @@ const volumeMounts: readonly Rule[] = ["volumeMounts", "volumeDevices"].map((lis
   })
 );
 
+/** The kubelet reads a variable from a file of a volume that the container need not mount. */
+const volumeVariables: Rule = itemRule({
+  id: "reserved-volumes",
+  row: "our volumes in a tenant container",
+  list: "env",
+  field: "valueFrom.fileKeyRef.volumeName",
+  right: (name) => !isReserved(name),
+  must: "must be a volume of your own: this one belongs to the provider",
+});
+
 /** Containers, volumes and mounts of the consumer keep off our names. */
 export const reservedNameRules: readonly Rule[] = [
   containerRule({
@@ -48,4 +58,5 @@ export const reservedNameRules: readonly Rule[] = [
   }),
   volumeNames,
   ...volumeMounts,
+  volumeVariables,
 ];

@@ -60,6 +60,20 @@ const names: Case[] = [
     testPod({}, { volumeDevices: [{ name: "data-space-run", devicePath: "/dev/x" }] }),
     `${C}.volumeDevices[0].name: must be a volume of your own`,
   ),
+  fails(
+    "variable out of a file of ours",
+    testPod({}, {
+      env: [{ name: "A" }, {
+        name: "B",
+        valueFrom: { fileKeyRef: { volumeName: "data-space-run", path: "a", key: "B" } },
+      }],
+    }),
+    `${C}.env[1].valueFrom.fileKeyRef.volumeName: must be a volume of your own`,
+  ),
+  passes(
+    "variable out of a file of its own",
+    testPod({}, { env: [{ name: "A", valueFrom: { fileKeyRef: { volumeName: "mine", path: "a", key: "A" } } }] }),
+  ),
 ];
 
 const host: Case[] = [
