@@ -1,4 +1,4 @@
-import { canonicalJson, sha256 } from "./digest.ts";
+import { digest } from "./digest.ts";
 import { renderEnvoyConfig } from "./envoy_config.ts";
 import { labels, objects, PRODUCT } from "./names.ts";
 import type { NamespacePolicy } from "./namespace_policy.ts";
@@ -63,7 +63,7 @@ interface StoredObject {
 export function digestOf(object: StoredObject): string {
   const { labels, annotations, ownerReferences, finalizers } = object.metadata ?? {};
   const { immutable, data, binaryData, spec } = object;
-  return sha256(canonicalJson({ labels, annotations, ownerReferences, finalizers, immutable, data, binaryData, spec }));
+  return digest({ labels, annotations, ownerReferences, finalizers, immutable, data, binaryData, spec });
 }
 
 /** Keeps what a comparison needs; undefined for an object of another name. */
