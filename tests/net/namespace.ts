@@ -3,6 +3,9 @@ import { must } from "./tools.ts";
 
 const AGENT = decodeURIComponent(new URL("agent/main.py", import.meta.url).pathname);
 
+/** No attempt of the tests takes as long, ms. */
+const ANSWER_MS = 120_000;
+
 /** Who a process is, as a container's securityContext says it. Absent: root with every capability. */
 export interface Identity {
   /** User id. */
@@ -77,6 +80,9 @@ export class Namespace implements AsyncDisposable {
   #order(command: Record<string, unknown>): [number, Promise<unknown>] {
     const id = this.#next++;
     const waiting = Promise.withResolvers<unknown>();
+    const late = () => waiting.reject(new Error(`Cannot act in the namespace: no answer within ${ANSWER_MS} ms`));
+    const timer = setTimeout(late, ANSWER_MS);
+    waiting.promise.catch(() => {}).finally(() => clearTimeout(timer));
     this.#waiting.set(id, waiting);
     this.#writer.write(new TextEncoder().encode(JSON.stringify({ id, ...command }) + "\n"));
     return [id, waiting.promise];

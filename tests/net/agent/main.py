@@ -77,7 +77,8 @@ def main():
                 continue
             id = sources[fd]
             child = children.get(id)
-            if child is None:
+            # An order of this round may have ended the child, or taken what it had to say.
+            if child is None or not select.select([fd], [], [], 0)[0]:
                 continue
             data = os.read(fd, 1 << 20)
             *lines, child.buffer = (child.buffer + data).split(b"\n")
