@@ -3,7 +3,8 @@ import { type HandshakeProgress, HandshakeWatcher } from "./tls_records.ts";
 /** Why a connection ended, and what that means; keys are the labels of a metric. */
 export const endReasons = {
   done: "client or listener closed it",
-  limit: "there were too many connections",
+  limit: "there were too many connections, and none of the others was silent",
+  evicted: "there were too many connections, and this one was silent for longest",
   unavailable: "there is no certificate yet, or the listener behind cannot be reached",
   "not-tls": "the client does not speak TLS",
   handshake: "the TLS handshake took too long",

@@ -5,8 +5,10 @@ import { type Handler, TlsListener } from "./tls_listener.ts";
 
 /** Limits of the front; times in ms. */
 export interface FrontLimits extends ConnectionLimits {
-  /** Connections at a time; one more is closed at once. */
+  /** Connections at a time; for one more the longest silent one is ended, or else itself. */
   connections: number;
+  /** How long a connection is silent before it may have to make way, ms. */
+  silentMs: number;
   /** Listeners of former certificates that are kept for their connections; beyond it the oldest one's are cut. */
   retired: number;
   /** How long a former certificate's connections may go on, ms. */
@@ -18,6 +20,7 @@ export interface FrontLimits extends ConnectionLimits {
 /** The limits in use. An API server asks at most a few hundred things at a time, and each over one connection. */
 export const FRONT_LIMITS: FrontLimits = {
   connections: 512,
+  silentMs: 1_000,
   handshakeMs: 5_000,
   exchangeMs: 10_000,
   idleMs: 120_000,
@@ -174,7 +177,7 @@ export class Front {
 
   #take(client: Deno.TcpConn): void {
     const connection = new Connection(client, this.#limits, this.#now);
-    if (this.#connections.size >= this.#limits.connections) {
+    if (this.#connections.size >= this.#limits.connections && !this.#makeRoom()) {
       connection.end("limit");
       this.#options.ended?.("limit");
       return;
@@ -184,6 +187,18 @@ export class Front {
       this.#forget(connection);
       this.#options.ended?.(reason);
     });
+  }
+
+  /** Ends the longest silent connection: whoever only holds connections must not lock the API server out. False: none is silent. */
+  #makeRoom(): boolean {
+    let longest: Connection | undefined;
+    for (const connection of this.#connections.keys()) {
+      if (connection.idleMs > (longest?.idleMs ?? this.#limits.silentMs)) longest = connection;
+    }
+    if (longest === undefined) return false;
+    longest.end("evicted");
+    this.#forget(longest); // now: it would be found again
+    return true;
   }
 
   async #connect(connection: Connection): Promise<Deno.TcpConn | undefined> {

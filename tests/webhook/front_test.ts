@@ -161,6 +161,32 @@ Deno.test("front closes connections beyond the limit at once, and takes new ones
   assert.equal(await ask(second), "hello");
 });
 
+Deno.test("front at its limit ends the longest silent connection for a new one", async () => {
+  await using server = await TestFront.start({ limits: { connections: 3, silentMs: 100 } });
+  using used = await server.tls();
+  using silent = await server.tls();
+  using mute = await server.tcp(); // has not even begun its handshake
+  await Promise.all([ask(used), ask(silent)]);
+  await until(() => server.front.connections === 3);
+  await server.pass(60);
+  await ask(used);
+  await ask(silent);
+  await server.pass(60);
+  await ask(used);
+  using first = await server.tls();
+  assert.equal(await ask(first), "hello");
+  assert.equal(await receiveAll(mute), "");
+  using early = await server.tcp();
+  assert.equal(await receiveAll(early), "", "nobody has been silent long enough");
+  await server.pass(60);
+  using second = await server.tls();
+  assert.equal(await ask(second), "hello");
+  assert.equal(await receiveAll(silent), "");
+  assert.equal(await ask(used), "hello");
+  assert.deepEqual(server.ended, ["evicted", "limit", "evicted"]);
+  assert.equal(server.front.connections, 3);
+});
+
 Deno.test("front passes on large bodies both ways, and an answer to a client that has closed its half", async () => {
   const body = "x".repeat(3 << 20);
   await using server = await TestFront.start({ handler: async (request) => new Response(await request.text()) });
