@@ -1,5 +1,5 @@
 import config from "./deno.json" with { type: "json" };
-import { type Process, UsageError, type Verb } from "./lib/cli/verb.ts";
+import { printable, type Process, UsageError, type Verb } from "./lib/cli/verb.ts";
 
 /** Each verb is one module, loaded only when it is asked for. */
 const verbs: Record<string, { help: string; load: () => Promise<{ run: Verb }> }> = {
@@ -50,7 +50,8 @@ if (import.meta.main) {
   const code = await main(Deno.args).catch((error: unknown) => {
     if (error instanceof Deno.errors.BrokenPipe) return 1; // The reader of our output has gone; there is nobody to tell.
     const usageError = error instanceof UsageError;
-    thisProcess.err(`${usageError ? error.message : Deno.inspect(error)}\n`);
+    const lines = (usageError ? error.message : Deno.inspect(error)).split("\n");
+    thisProcess.err(`${lines.map(printable).join("\n")}\n`);
     return usageError ? 2 : 1;
   });
   Deno.exit(code);

@@ -55,7 +55,14 @@ function isJson(text: string): boolean {
   return text.trimStart().startsWith("{");
 }
 
-/** Splits `{…} {…}`, JSON documents one after the other, as jq prints them. */
+/** Levels of a document. The API server takes 10,000, but no object has that many, and our stack ends before. */
+const MAX_DEPTH = 500;
+
+/**
+ * Splits `{…} {…}`, JSON documents one after the other, as jq prints them.
+ *
+ * @throws {SyntaxError} if one is nested too deeply.
+ */
 function splitJson(text: string): string[] {
   if (!isJson(text)) return [text];
   const parts: string[] = [];
@@ -66,8 +73,9 @@ function splitJson(text: string): string[] {
       if (c === "\\") i++;
       else if (c === '"') quoted = false;
     } else if (c === '"') quoted = true;
-    else if (c === "{") depth++;
-    else if (c === "}" && --depth === 0) {
+    else if (c === "{" || c === "[") {
+      if (++depth > MAX_DEPTH) throw new SyntaxError(`a document is nested deeper than ${MAX_DEPTH} levels`);
+    } else if ((c === "}" || c === "]") && --depth === 0) {
       parts.push(text.slice(start, i + 1).trim());
       start = i + 1;
     }

@@ -1,6 +1,6 @@
 import type { Namespace } from "kubernetes-types/core/v1.d.ts";
 import { type Document, readDocuments } from "./documents.ts";
-import { type Process, UsageError } from "./verb.ts";
+import { printable, type Process, UsageError } from "./verb.ts";
 
 /** An object of JSON. */
 export type Json = Record<string, unknown>;
@@ -43,7 +43,9 @@ export function namespacesIn(value: unknown, list?: ObjectType): Namespace[] {
   const { name, labels } = (isObject(value.metadata) ? value.metadata : {}) as Json;
   for (const [key, label] of Object.entries(isObject(labels) ? labels : {})) {
     if (typeof label === "string") continue;
-    throw new UsageError(`Cannot use Namespace "${name}": its label ${key} must be text, so put "${label}" in quotes`);
+    throw new UsageError(
+      printable(`Cannot use Namespace "${name}": its label ${key} must be text, so put "${label}" in quotes`),
+    );
   }
   return [value as Namespace];
 }

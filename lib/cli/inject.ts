@@ -9,7 +9,7 @@ import { isObject, type Json, namespacesIn, type ObjectType, readFiles, typeOf }
 import { offlinePolicies } from "./offline_policies.ts";
 import { withExampleResolvers } from "./offline_settings.ts";
 import { readCommandLine } from "./options.ts";
-import { UsageError, type Verb } from "./verb.ts";
+import { printable, UsageError, type Verb } from "./verb.ts";
 
 const usage = {
   usage: "data-spacer inject -f FILE [FLAGS]",
@@ -51,7 +51,7 @@ export const run: Verb = async (args, process) => {
   const namespaces = documents.flatMap(({ value }) => namespacesIn(value));
   const settings = withExampleResolvers(line.settings, process);
   const policies = offlinePolicies(namespaces, settings, consumer);
-  for (const warning of policies.warnings) process.err(`${warning}\n`);
+  for (const warning of policies.warnings) process.err(`${printable(warning)}\n`);
   const injector = new Injector(settings, policies.of);
   const injected = documents.map((document) => injector.document(document));
   for (const refusal of injector.refusals) process.err(`${refusal}\n`);
@@ -110,7 +110,7 @@ class Injector {
       problems.push(error.message.replace(/^Cannot read pod: /, ""));
     }
     // One line each, whatever the names in it hold.
-    this.refusals.push(...problems.map((problem) => describe(problem).replaceAll(/\p{Cc}/gu, "?")));
+    this.refusals.push(...problems.map((problem) => printable(describe(problem))));
     return pod;
   }
 }

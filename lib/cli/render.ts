@@ -4,7 +4,7 @@ import { namespacesIn, readFiles } from "./files.ts";
 import { offlinePolicies } from "./offline_policies.ts";
 import { withExampleResolvers } from "./offline_settings.ts";
 import { readCommandLine } from "./options.ts";
-import { UsageError, type Verb } from "./verb.ts";
+import { printable, UsageError, type Verb } from "./verb.ts";
 
 const usage = {
   usage: "data-spacer render -f FILE [FLAGS]",
@@ -28,7 +28,7 @@ export const run: Verb = async (args, process) => {
   const settings = withExampleResolvers(line.settings, process);
   const templates = objectTemplates(settings);
   const policies = offlinePolicies(namespaces, settings, "");
-  for (const warning of policies.warnings) process.err(`${warning}\n`);
+  for (const warning of policies.warnings) process.err(`${printable(warning)}\n`);
   const format = documents.length > 0 && documents.every((document) => document.format === "json") ? "json" : "yaml";
   const objects = namespaces.flatMap((ns) => desired(policies.of(ns.metadata?.name ?? ""), templates));
   process.out(

@@ -19,3 +19,8 @@ export type Verb = (args: string[], process: Process) => Promise<number>;
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
+
+/** Text that cannot speak to a terminal nor begin a line: names in it may be a consumer's. Direction marks and the like (Cf) mislead a reader too. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?");
+}

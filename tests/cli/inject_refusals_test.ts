@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { PodSpec } from "kubernetes-types/core/v1.d.ts";
-import { run } from "../../lib/cli/inject.ts";
+import { run as runInject } from "../../lib/cli/inject.ts";
+import { run as runRender } from "../../lib/cli/render.ts";
 import { runVerb } from "../support/run_verb.ts";
 import { admitted, documents, inject, namespace, pod, stream } from "./offline_pods.ts";
 
@@ -70,7 +71,10 @@ Deno.test("inject says which resolvers it takes where none are given", async () 
   assert.equal(code, 0);
   assert.equal(stderr, "Note: --resolvers is missing; 10.96.0.10 stands for the cluster's DNS\n");
   assert.deepEqual(documents(stdout)[1], admitted(pod()));
-  const given = await runVerb(run, ["-f", "-"], { files: { "-": stream(pod()) }, env: { RESOLVERS: "10.0.0.1" } });
+  const given = await runVerb(runInject, ["-f", "-"], {
+    files: { "-": stream(pod()) },
+    env: { RESOLVERS: "10.0.0.1" },
+  });
   assert.equal(given.stderr, "");
   assert.match(given.stdout, /resolvers=10\.0\.0\.1$/m);
 });
@@ -102,9 +106,41 @@ Deno.test("inject refuses wrong usage with code 2 and prints nothing", async (t)
   const files = { "-": stream(pod()), "bad.yaml": "a: 1\n---\na: b: c\n", "label.yaml": label };
   for (const [name, args, message] of table) {
     await t.step(name, async () => {
-      const { code, stdout, stderr } = await runVerb(run, args, { files });
+      const { code, stdout, stderr } = await runVerb(runInject, args, { files });
       assert.deepEqual([code, stdout], [2, ""]);
       assert.match(stderr, message);
+    });
+  }
+});
+
+Deno.test("inject and render let no name of a stream speak to the terminal or begin a line", async (t) => {
+  const labelled = (labels: object) =>
+    JSON.stringify({ apiVersion: "v1", kind: "Namespace", metadata: { name: "n\u001b[2J\u009b\u202e\nok", labels } });
+  const offloaded = { "liqo.io/remote-cluster-id": "x", "data-space/apply-netpol": "\u001b]0;x\u0007" };
+  for (const [verb, run] of [["inject", runInject], ["render", runRender]] as const) {
+    for (const [name, labels, lines] of [["a warning", offloaded, 2], ["wrong usage", { a: 1 }, 1]] as const) {
+      await t.step(`${verb}: ${name}`, async () => {
+        const { stderr } = await runVerb(run, ["-f", "-"], { files: { "-": labelled(labels) } });
+        assert.match(stderr, /n\?\[2J\?\?\?ok/);
+        assert.doesNotMatch(stderr.replaceAll("\n", ""), /[\p{Cc}\p{Cf}]/u);
+        assert.equal(stderr.split("\n").length - 1, lines, stderr);
+      });
+    }
+  }
+});
+
+Deno.test("inject says that it cannot read documents that are nested too deeply", async (t) => {
+  const around = (open: string, inner: string, close: string) => open.repeat(20_000) + inner + close.repeat(20_000);
+  const table = {
+    "lists": `{"apiVersion":"v1","kind":"Pod","spec":{"containers":[],"x":${around("[", "", "]")}}}`,
+    "lists of objects": around('{"apiVersion":"v1","kind":"List","items":[', "", "]}"),
+    "YAML": `a: ${around("[", "", "]")}`,
+  };
+  for (const [name, text] of Object.entries(table)) {
+    await t.step(name, async () => {
+      const { code, stdout, stderr } = await runVerb(runInject, ["-f", "-"], { files: { "-": text } });
+      assert.deepEqual([code, stdout], [2, ""]);
+      assert.match(stderr, /^Cannot read "-": /);
     });
   }
 });

@@ -1,5 +1,6 @@
 import type { Level } from "./check.ts";
 import type { Line } from "./run_checks.ts";
+import { printable } from "../verb.ts";
 import { count } from "./names.ts";
 
 /** How lines are written. */
@@ -14,7 +15,7 @@ export function formatLine(line: Line, options: { format: Format; colour: boolea
   const word = options.colour ? `\u001b[${COLOURS[level]}m${level.padEnd(4)}\u001b[0m` : level.padEnd(4);
   const text = remedy === undefined ? message : `${message}; remedy: ${remedy}`;
   // Names, labels and images may be the consumer's: nothing in them may speak to a terminal.
-  return `${word}  ${check.padEnd(options.width)}  ${text.replaceAll(/\p{Cc}+/gu, " ")}\n`;
+  return `${word}  ${check.padEnd(options.width)}  ${printable(text)}\n`;
 }
 
 /** The last line of text. */
