@@ -42,6 +42,12 @@ const NAMED = 5;
 /** Labels that a Deployment or a StatefulSet or DaemonSet gives its pods: at the consumer a controller makes new ones. */
 const CONTROLLED_BY = ["pod-template-hash", "controller-revision-hash"];
 
+/** What is needed of a pod later: its consumer may have made it as large as etcd takes, and there may be many. */
+function namesOf({ metadata: { name, uid, labels } = {} }: Pod): Pod {
+  const metadata = { ...(name && { name }), ...(uid && { uid }), ...(labels && { labels }) };
+  return { metadata };
+}
+
 /** Makes the reconciler that finds pods which run without the proxy, and has them made anew if the provider wants that. */
 export function reconcilePods(
   deps: ReconcilePodsDeps,
@@ -85,7 +91,7 @@ export function reconcilePods(
       if (part.restarted) found = { none: [], other: [] };
       for (const pod of part.items.filter(isRunning)) {
         const proxy = proxyOf(pod, policy, deps.injection());
-        if (proxy !== "ours") found[proxy].push(pod);
+        if (proxy !== "ours") found[proxy].push(namesOf(pod));
       }
     }
     return found;
