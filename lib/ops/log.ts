@@ -45,7 +45,7 @@ export function createLog(options: LogOptions): Log {
       const head = { time: now().toISOString(), level: at, message };
       // The head comes first for the reader, and last so that no field replaces it.
       const entry: LogFields = { ...head, ...base, ...fields, ...head };
-      write(`${stringify(entry, withStack)}\n`);
+      write(`${plain(stringify(entry, withStack))}\n`);
     }
     return {
       debug: (message, fields) => line("debug", message, fields),
@@ -69,6 +69,14 @@ function stringify(entry: LogFields, withStack: boolean): string {
     const { time, level, message } = entry;
     return JSON.stringify({ time, level, message, unloggable: String(error) }); // a ring, or a toJSON that throws
   }
+}
+
+/** What JSON leaves as it is, but a terminal obeys or a reader is misled by: fields may quote what a stranger wrote. All of it stands in texts. */
+function plain(json: string): string {
+  return json.replaceAll(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => character.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""),
+  );
 }
 
 function describeError(error: Error, withStack: boolean, depth: number): LogFields {

@@ -80,7 +80,7 @@ function checkHead(request: Request): void {
   if (request.method !== "POST") throw new HttpError(405, `Cannot serve ${request.method}: only POST is allowed`);
   const type = request.headers.get("content-type");
   if (mediaTypeOf(type) !== "application/json") {
-    throw new HttpError(415, `Cannot read media type "${type ?? ""}": must be application/json`);
+    throw new HttpError(415, `Cannot read media type "${(type ?? "").slice(0, 100)}": must be application/json`);
   }
 }
 

@@ -93,3 +93,12 @@ Deno.test("createLog() survives what JSON cannot hold", async (t) => {
     });
   }
 });
+
+Deno.test("createLog() lets no field speak to the terminal that shows the log, and loses nothing of it", () => {
+  const { log, lines, entries } = capture();
+  const text = "a\u001b[2J\u007f\u009b31m\u2028\u202eevil\u2066\u{e0041}é漢";
+  log.info("Refused request", { text, [text]: 1 });
+  assert.doesNotMatch(lines[0]!.trimEnd(), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+  assert.match(lines[0]!, /é漢/);
+  assert.deepEqual([entries()[0].text, entries()[0][text]], [text, 1]);
+});
