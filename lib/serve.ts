@@ -101,7 +101,7 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
   const { namespace } = settings;
   const credentials = await loadCredentials({ kubeconfig: settings.kubeconfig, context: settings.context });
   using client = new KubeClient({ credentials, fieldManager: PRODUCT, userAgent: PRODUCT });
-  const queues = { namespaces: new WorkQueue(), pods: new WorkQueue() };
+  const queues = { namespaces: new WorkQueue(), pods: new WorkQueue(), contract: new WorkQueue() };
   const metrics = createMetrics({ version: config.version, series, queues });
 
   const templates = objectTemplates(settings);
@@ -166,9 +166,7 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
   ];
   const leading = (async () => {
     await Promise.all([contract.publish(signal), caches.synced()]);
-    contract.follow(() =>
-      void contract.publish(signal).catch((error) => log.error("Cannot publish what is injected", { error }))
-    );
+    contract.follow();
     published = true;
     await runLeader({
       client,
@@ -184,8 +182,8 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
           settings,
           templates,
           store,
+          contract,
           owned: caches.owned,
-          injection: () => contract.injection(),
           queues,
           report,
           log,

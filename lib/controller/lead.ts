@@ -1,11 +1,11 @@
 import type { Because, ObjectTemplates, Owned, OwnedKind } from "../core/desired_state.ts";
-import type { Injection } from "../core/injection.ts";
 import type { Settings } from "../core/settings.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Log } from "../ops/log.ts";
+import type { Contract } from "../state/contract.ts";
 import type { NamespaceStore } from "../state/namespaces.ts";
 import type { Source } from "../state/source.ts";
-import { type Result, runController } from "./controller.ts";
+import { type KeySource, type Reconcile, type Result, runController } from "./controller.ts";
 import { createPace } from "./pace.ts";
 import { reconcileNamespace } from "./reconcile_namespace.ts";
 import { reconcilePods } from "./reconcile_pods.ts";
@@ -17,7 +17,7 @@ import type { WorkQueue } from "./work_queue.ts";
 import { Written } from "./written.ts";
 
 /** Names of the controllers, as the label of their metrics. */
-export const controllerNames = ["namespaces", "pods"] as const;
+export const controllerNames = ["namespaces", "pods", "contract"] as const;
 
 /** An element of `controllerNames`. */
 export type ControllerName = (typeof controllerNames)[number];
@@ -28,9 +28,8 @@ export interface LeadDeps {
   settings: Settings;
   templates: ObjectTemplates;
   store: NamespaceStore;
+  contract: Pick<Contract, "injection" | "repair" | "subscribe">;
   owned: Readonly<Record<OwnedKind, Source<Owned>>>;
-  /** What is injected here, and what the version before makes. */
-  injection: () => Injection;
   queues: Readonly<Record<ControllerName, WorkQueue>>;
   report: Report;
   log: Log;
@@ -51,9 +50,9 @@ const LISTS_PER_SECOND = 20;
 /** Namespaces whose pods are looked after at the same time. */
 const POD_WORKERS = 2;
 
-/** The work of the leader: both controllers, until the signal is aborted. What it knows beyond the caches ends with its term. */
+/** The work of the leader: all controllers, until the signal is aborted. What it knows beyond the caches ends with its term. */
 export async function lead(deps: LeadDeps, signal: AbortSignal): Promise<void> {
-  const { client, settings, store, report, log, queues } = deps;
+  const { client, settings, store, contract, report, log, queues } = deps;
   const now = () => performance.now();
   const written = new Written(deps.owned, now);
   const unfollow = written.follow();
@@ -62,7 +61,7 @@ export async function lead(deps: LeadDeps, signal: AbortSignal): Promise<void> {
     client,
     store,
     templates: deps.templates,
-    earlier: () => deps.injection().accepted.flatMap(({ source }) => Object.values(source.objects)),
+    earlier: () => contract.injection().accepted.flatMap(({ source }) => Object.values(source.objects)),
     written,
     tampering: new Tampering(now),
     reminders: new Reminders(now),
@@ -72,7 +71,7 @@ export async function lead(deps: LeadDeps, signal: AbortSignal): Promise<void> {
   const pods = reconcilePods({
     client,
     store,
-    injection: deps.injection,
+    injection: () => contract.injection(),
     mode: settings.recreateUninjected,
     reminders: new Reminders(now),
     listPace: createPace(LISTS_PER_SECOND, now),
@@ -85,10 +84,14 @@ export async function lead(deps: LeadDeps, signal: AbortSignal): Promise<void> {
       deps.uninjected([...counts.values()].reduce((sum, n) => sum + n, 0));
     },
   });
-  const controller = (name: ControllerName, reconcile: typeof namespaces, workers: number) => (running: AbortSignal) =>
+  const controller = (
+    name: ControllerName,
+    { source = store, reconcile, workers }: { source?: KeySource; reconcile: Reconcile; workers: number },
+  ) =>
+  (running: AbortSignal) =>
     runController({
       name,
-      sources: [store],
+      sources: [source],
       reconcile,
       workers,
       queue: queues[name],
@@ -98,8 +101,9 @@ export async function lead(deps: LeadDeps, signal: AbortSignal): Promise<void> {
   try {
     // Not Promise.all: the Lease is given back when this ends, so nothing may go on then.
     await together([
-      controller("namespaces", namespaces, settings.workers),
-      controller("pods", pods, POD_WORKERS),
+      controller("namespaces", { reconcile: namespaces, workers: settings.workers }),
+      controller("pods", { reconcile: pods, workers: POD_WORKERS }),
+      controller("contract", { source: contract, reconcile: (_key, term) => contract.repair(term), workers: 1 }),
     ], signal);
   } finally {
     unfollow();

@@ -1,4 +1,4 @@
-import { publish, publishedTemplates } from "../core/contract.ts";
+import { publish, publishedTemplates, repair } from "../core/contract.ts";
 import type { InjectionTemplate } from "../core/injected.ts";
 import { type Injection, PreparedTemplate } from "../core/injection.ts";
 import { labels, objects, PRODUCT } from "../core/names.ts";
@@ -39,44 +39,63 @@ export class Contract {
     return this.#injection;
   }
 
-  /** Follows the ConfigMap; calls back when nothing is published any more, so that somebody publishes anew. Returns how to end that. */
-  follow(lost: () => void): () => void {
+  /** Follows the ConfigMap; returns how to end that. */
+  follow(): () => void {
     const { mine, published, namespace } = this.#deps;
     const update = () => {
       const templates = publishedTemplates(published.get(`${namespace}/${objects.contract}`));
       const others = templates.filter((template) => template.id !== mine.id);
       this.#injection = { ...this.#injection, accepted: others.map((template) => new PreparedTemplate(template)) };
-      if (templates.length === 0) lost();
     };
     update();
     return published.subscribe(update);
   }
 
+  /** Calls `listener` with the ConfigMap's key now and after each change, its deletion too, until the returned function is called. */
+  subscribe(listener: (key: string) => void): () => void {
+    const { published, namespace } = this.#deps;
+    listener(`${namespace}/${objects.contract}`);
+    return published.subscribe(({ key }) => listener(key));
+  }
+
   /**
-   * Sees to it that what this replica injects is published; must be done before it injects anything.
+   * Sees to it that what this replica injects is published, as the newest; must be done before it injects anything.
    *
    * @throws {KubeError} if the API server refuses.
    */
-  async publish(signal: AbortSignal): Promise<void> {
+  publish(signal: AbortSignal): Promise<void> {
+    return this.#write(publish, signal);
+  }
+
+  /**
+   * Puts right what somebody else has changed. For the leader alone: replicas of three versions would push each other out for ever.
+   *
+   * @throws {KubeError} if the API server refuses.
+   */
+  repair(signal: AbortSignal): Promise<void> {
+    return this.#write(repair, signal);
+  }
+
+  async #write(change: typeof publish, signal: AbortSignal): Promise<void> {
     for (let tries = 1;; tries++) {
       try {
-        return await this.#publishOnce(signal);
+        return await this.#writeOnce(change, signal);
       } catch (error) {
         if (!isConflict(error) || tries === TRIES) throw error;
       }
     }
   }
 
-  async #publishOnce(signal: AbortSignal): Promise<void> {
+  async #writeOnce(change: typeof publish, signal: AbortSignal): Promise<void> {
     const { client, namespace, mine } = this.#deps;
     const metadata = { name: objects.contract, namespace, labels: { [labels.managedBy]: PRODUCT } };
     try {
       const present = await client.get(resources.ConfigMap, { namespace, name: objects.contract, signal });
-      const data = publish(present.data, mine);
+      const data = change(present.data, mine);
       if (data !== undefined) await client.replace(resources.ConfigMap, { ...present, data }, { signal });
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      await client.create(resources.ConfigMap, { metadata, data: publish(undefined, mine)! }, { signal });
+      await client.create(resources.ConfigMap, { metadata, data: change(undefined, mine)! }, { signal });
     }
   }
 }

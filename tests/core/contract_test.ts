@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { publish, publishedTemplates } from "../../lib/core/contract.ts";
+import { publish, publishedTemplates, repair } from "../../lib/core/contract.ts";
 import { injectionTemplate } from "../../lib/core/injected.ts";
 import { PreparedTemplate } from "../../lib/core/injection.ts";
 import { testSettings } from "../support/settings.ts";
@@ -26,6 +26,44 @@ Deno.test("publish() makes a version that was rolled back to the newest: the upg
   assert.deepEqual(ids(publish(back, c!)), [c!.id, a!.id]);
 });
 
+Deno.test("publish() gives admission policies what they compare with, for each template that is kept", () => {
+  const data = publish(publish(undefined, a!), b!)!;
+  const [init] = JSON.parse(a!.containers);
+  assert.deepEqual(Object.keys(data), [
+    "templates.json",
+    ...["init-image-0", "init-script-0", "proxy-image-0", "init-image-1", "init-script-1", "proxy-image-1"],
+  ]);
+  assert.deepEqual([data["proxy-image-0"], data["proxy-image-1"]], ["envoy:b", "envoy:a"]);
+  assert.equal(data["init-image-1"], init.image);
+  assert.equal(data["init-script-1"], init.command[2]);
+});
+
+Deno.test("publish() and repair() put right what somebody else has changed, and take off what does not belong there", async (t) => {
+  const right = publish(publish(undefined, a!), b!)!;
+  const { "init-script-1": _, ...partial } = right;
+  const table: Record<string, Record<string, string>> = {
+    "a key that is missing": partial,
+    "another script": { ...right, "init-script-0": "true" },
+    "one image more": { ...right, "init-image-2": "evil" },
+    "a third template": { ...right, "templates.json": JSON.stringify([...JSON.parse(right["templates.json"]!), c]) },
+  };
+  for (const [name, data] of Object.entries(table)) {
+    await t.step(name, () => {
+      assert.deepEqual(publish(data, b!), right);
+      assert.deepEqual(repair(data, b!), right);
+      assert.deepEqual(repair(data, a!), right);
+    });
+  }
+});
+
+Deno.test("repair() leaves the order of what is published, and publishes what is not", () => {
+  const data = publish(publish(undefined, a!), b!)!;
+  assert.equal(repair(data, a!), undefined);
+  assert.equal(repair(data, b!), undefined);
+  assert.deepEqual(ids(repair(data, c!)), [c!.id, b!.id]);
+  assert.deepEqual(ids(repair(undefined, a!)), [a!.id]);
+});
+
 Deno.test("publishedTemplates() gives back what was published", () => {
   assert.deepEqual(publishedTemplates(publish(publish(undefined, a!), b!)), [b, a]);
 });
@@ -41,6 +79,7 @@ Deno.test("publishedTemplates() leaves out what cannot be read or used", async (
     ["containers that are no list", JSON.stringify([{ ...a, containers: "{}" }])],
     ["one container", JSON.stringify([{ ...a, containers: '[{"name":"x"}]' }])],
     ["a null container", JSON.stringify([{ ...a, containers: '[null,{"name":"x"}]' }])],
+    ["a container without an image", JSON.stringify([{ ...a, containers: '[{"name":"x"},{"name":"y"}]' }])],
     ["volumes of nonsense", JSON.stringify([{ ...a, volumes: "5" }])],
     ["no uids", JSON.stringify([{ ...a, proxyUids: null }])],
     ["endless uids", JSON.stringify([{ ...a, proxyUids: { first: 1, last: 1e300 } }])],
