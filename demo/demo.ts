@@ -125,18 +125,27 @@ async function pods(story: Story, { cluster, liqo }: Cast): Promise<void> {
 async function tampering(story: Story, { cluster }: Cast): Promise<void> {
   story.chapter("Pharma tampers");
   const pharma = consumer("pharma");
+  const emptied = {
+    method: "PATCH",
+    contentType: "application/merge-patch+json",
+    body: { data: { "envoy.yaml": "{}", more: "x" } },
+  };
   await story.step(
     "Pharma, which may write ConfigMaps there, empties Envoy's configuration",
+    "refused by the API server itself, whether or not a replica runs",
+    async () => {
+      const { status, body } = await cluster.request<{ message: string }>(CONFIG, { ...pharma, ...emptied });
+      expect(status === 403, `HTTP ${status}`);
+      return body.message;
+    },
+  );
+  await story.step(
+    "An administrator does so, who may",
     "repaired at once, and an Event in namespace default, where pharma cannot delete it",
     async () => {
       const before = (await cluster.request<ConfigMap>(CONFIG)).body.data;
-      const answer = await cluster.request(CONFIG, {
-        ...pharma,
-        method: "PATCH",
-        contentType: "application/merge-patch+json",
-        body: { data: { "envoy.yaml": "{}", more: "x" } },
-      });
-      expect(answer.status === 200, `HTTP ${answer.status}`);
+      const { status } = await cluster.request(CONFIG, emptied);
+      expect(status === 200, `HTTP ${status}`);
       const start = performance.now();
       await eventually("the repair", async () => {
         const { data } = (await cluster.request<ConfigMap>(CONFIG)).body;
@@ -147,6 +156,25 @@ async function tampering(story: Story, { cluster }: Cast): Promise<void> {
       return [`repaired within ${ms} ms`, `Event ${event.reason}: ${event.message}`];
     },
   );
+  const doors: [what: string, path: string, body?: unknown][] = [
+    ["opens a shell in the proxy", "pods/analytics/exec?command=sh&stdout=true&container=data-space-proxy"],
+    ["forwards a port into its pod, past the proxy", "pods/analytics/portforward?ports=8080"],
+    ["publishes its pod on every node", "services", {
+      metadata: { name: "open" },
+      spec: { type: "NodePort", selector: { app: "analytics" }, ports: [{ port: 8080 }] },
+    }],
+  ];
+  for (const [what, path, body] of doors) {
+    await story.step(`Pharma ${what}`, "refused: Liqo gives it the right, the policies do not", async () => {
+      const answer = await cluster.request<{ message: string }>(`/api/v1/namespaces/${SPACE}/${path}`, {
+        ...pharma,
+        method: "POST",
+        body,
+      });
+      expect(answer.status === 403, `HTTP ${answer.status}`);
+      return answer.body.message;
+    });
+  }
   await story.step("Pharma deletes the NetworkPolicy", "forbidden: Liqo gives it no right to", async () => {
     const { status } = await cluster.request(POLICY, { ...pharma, method: "DELETE" });
     expect(status === 403, `HTTP ${status}`);
@@ -190,7 +218,7 @@ async function labels(story: Story, { cluster, liqo }: Cast): Promise<void> {
   );
 }
 
-async function outage(story: Story, { liqo, hospital }: Cast): Promise<void> {
+async function outage(story: Story, { cluster, liqo, hospital }: Cast): Promise<void> {
   story.chapter("Without Data Spacer");
   await story.step("The leader is killed with SIGKILL", "the other replica leads within 15 s", async () => {
     const leading = await Promise.all(hospital.replicas.map((replica) => replica.metric("data_spacer_leader")));
@@ -210,6 +238,12 @@ async function outage(story: Story, { liqo, hospital }: Cast): Promise<void> {
       return answer.created ? "" : answer.message;
     },
   );
+  await story.step("Pharma tries once more to empty Envoy's configuration", "refused all the same", async () => {
+    const request = { ...consumer("pharma"), method: "PATCH", contentType: "application/merge-patch+json" };
+    const { status } = await cluster.request(CONFIG, { ...request, body: { data: null } });
+    expect(status === 403, `HTTP ${status}`);
+    return `HTTP ${status}`;
+  });
   await story.step(
     "kubectl delete -k deploy/base",
     "nothing of ours is left in the way: pods are created again",
@@ -260,7 +294,7 @@ if (import.meta.main) {
   const write = (text: string) => {
     for (let rest = encoder.encode(text); rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
   };
-  const story = new Story({ write, colour: Deno.stdout.isTerminal(), steps: 18 });
+  const story = new Story({ write, colour: Deno.stdout.isTerminal(), steps: 23 });
   const failed = await tell(story);
   write(
     failed === 0

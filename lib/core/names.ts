@@ -54,6 +54,41 @@ export const objects = {
   contract: "data-spacer-contract",
 } as const;
 
+/** End of the names by which a consumer knows us: of the webhook and of the admission policies. */
+const PROVIDER = "data-spacer.provider";
+
+/** Name of the webhook; a consumer reads it in refusals. */
+export const WEBHOOK = `pod-rules.${PROVIDER}`;
+
+/** ValidatingAdmissionPolicies, and their bindings of the same names; a consumer reads them in refusals. */
+export const policies = {
+  /** Pods begin with our two containers. */
+  podCreation: `pod-creation.${PROVIDER}`,
+  /** Our part of a pod stays as it is, no container comes in later, and no interface. */
+  podChanges: `pod-changes.${PROVIDER}`,
+  /** No process in our containers. */
+  exec: `exec.${PROVIDER}`,
+  /** No way into a pod past NetworkPolicy and proxy. */
+  portForward: `port-forward.${PROVIDER}`,
+  /** Envoy's configuration is ours alone. */
+  proxyConfiguration: `proxy-configuration.${PROVIDER}`,
+  /** Services stay inside the cluster. */
+  services: `services.${PROVIDER}`,
+  /** And there are no Ingresses. */
+  ingresses: `ingresses.${PROVIDER}`,
+  /** Labels that say whose a namespace is and what holds in it are the provider's. */
+  namespaceLabels: `namespace-labels.${PROVIDER}`,
+} as const;
+
+/** A right that lets pass what our policies refuse: a verb on a resource that there is for RBAC alone, named like the policy up to its first dot. */
+export const exception = {
+  apiGroup: PROVIDER,
+  resource: "exceptions",
+  verb: "use",
+  /** The ClusterRole that grants it, for the provider to bind. */
+  role: "data-spacer-exception",
+} as const;
+
 /** Containers and volumes that we put into a pod. */
 export const injectedNames = {
   /** First init container: sets the redirect rules. */

@@ -152,13 +152,13 @@ Deno.test("the cert-manager overlay holds no right to Secrets or to the webhook 
   const objects = parseAllDocuments(text).map((document) => document.toJS() as Stored & { rules?: unknown });
   const kinds = objects.map(({ kind }) => kind);
   assert.deepEqual(kinds.filter((kind) => /^(Issuer|Certificate)$/.test(kind)).length, 4);
-  assert.equal(kinds[0], "MutatingWebhookConfiguration");
+  assert.equal(kinds[0], "ValidatingAdmissionPolicy");
   assert.ok(kinds.includes("ClusterRole"));
   const rules = JSON.stringify(objects.flatMap(({ rules }) => rules ?? []));
   assert.doesNotMatch(rules, /secrets|mutatingwebhookconfigurations/);
 });
 
-Deno.test("kubectl delete -k removes all of it, the webhook first, and no pod is blocked afterwards", async () => {
+Deno.test("kubectl delete -k removes all of it, what refuses first, and no pod is blocked afterwards", async () => {
   const liqo = await Liqo.install(cluster);
   await liqo.createTenantNamespace();
   await liqo.createOffloadedNamespace("trial-pharma");
@@ -166,8 +166,12 @@ Deno.test("kubectl delete -k removes all of it, the webhook first, and no pod is
   assert.ok(!refused.created && refused.message.includes("pod-rules.data-spacer.provider"), JSON.stringify(refused));
 
   const deleted = await kubectl("delete", "-k", BASE);
-  assert.match(deleted, /^mutatingwebhookconfiguration\.admissionregistration\.k8s\.io "data-spacer" deleted/);
-  const after = await liqo.createPod(await liqoPod("trial-pharma", "after"));
+  assert.match(
+    deleted,
+    /^(validatingadmission\S+ "\S+" deleted.*\n){16}mutatingwebhookconfiguration\S+ "data-spacer" deleted/,
+  );
+  // The API server looks for changed policies every second.
+  const after = await liqo.createPod(await liqoPod("trial-pharma", "after"), { retryMs: 3_000 });
   assert.ok(after.created, JSON.stringify(after));
 
   const { items } = JSON.parse(await kubectl("get", "-k", BASE, "-o", "json", "--ignore-not-found") || '{"items":[]}');

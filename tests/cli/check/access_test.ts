@@ -4,6 +4,7 @@ import type { PolicyRule } from "kubernetes-types/rbac/v1.d.ts";
 import { parseAllDocuments } from "yaml";
 import { access } from "../../../lib/cli/check/access.ts";
 import { type Permission, permissionsFor } from "../../../lib/cli/check/permissions.ts";
+import { exception } from "../../../lib/core/names.ts";
 import type { Settings } from "../../../lib/core/settings.ts";
 import { testSettings } from "../../support/settings.ts";
 import { filesOf, readFile } from "../../support/tree.ts";
@@ -17,14 +18,16 @@ function line(
   return `${scope}: ${right.verb} ${right.resource}.${right.group}/${right.name ?? "*"}`;
 }
 
-/** The rights that the roles in some folders of `deploy/` grant. */
+/** The rights that the roles in some folders of `deploy/` grant us. */
 async function granted(...folders: string[]): Promise<string[]> {
   const files = (await filesOf("deploy")).filter((f) =>
     folders.includes(f.slice("deploy/".length, f.lastIndexOf("/")))
   );
   const texts = await Promise.all(files.filter((file) => file.endsWith(".yaml")).map(readFile));
   const objects = texts.flatMap((text) => parseAllDocuments(text).map((d) => d.toJS() as Loose));
-  const roles = objects.filter(({ kind }) => kind === "Role" || kind === "ClusterRole");
+  const roles = objects.filter(({ kind, metadata }) =>
+    (kind === "Role" || kind === "ClusterRole") && metadata.name !== exception.role // that one is for others
+  );
   return roles.flatMap(({ metadata, rules }) =>
     rules.flatMap(({ apiGroups = [], resources = [], resourceNames = [undefined], verbs }: Loose & PolicyRule) =>
       product(apiGroups, resources, resourceNames, verbs).map(([group, resource, name, verb]) =>
