@@ -1,4 +1,8 @@
-import type { MutatingWebhookConfiguration } from "kubernetes-types/admissionregistration/v1.d.ts";
+import type {
+  MutatingWebhookConfiguration,
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+} from "kubernetes-types/admissionregistration/v1.d.ts";
 import type { DaemonSet, Deployment } from "kubernetes-types/apps/v1.d.ts";
 import type { SelfSubjectReview } from "kubernetes-types/authentication/v1.d.ts";
 import type { SelfSubjectAccessReview, SubjectAccessReview } from "kubernetes-types/authorization/v1.d.ts";
@@ -64,6 +68,18 @@ export const resources = {
     "authorization.k8s.io/v1",
     "SubjectAccessReview",
     "subjectaccessreviews",
+    false,
+  ),
+  ValidatingAdmissionPolicy: resource<ValidatingAdmissionPolicy>(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicy",
+    "validatingadmissionpolicies",
+    false,
+  ),
+  ValidatingAdmissionPolicyBinding: resource<ValidatingAdmissionPolicyBinding>(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
     false,
   ),
 } as const;

@@ -16,7 +16,7 @@ function examine(cluster: FakeCluster, format: Format = "text", around: Surround
 Deno.test("check of a cluster where all is well is all ok and ends with 0", async () => {
   const { code, stdout } = await examine(await healthyCluster(ca.cert));
   const lines = stdout.trimEnd().split("\n");
-  assert.deepEqual(lines.filter((line) => !line.startsWith("ok  ")), ["15 ok, 0 warnings, 0 failures"]);
+  assert.deepEqual(lines.filter((line) => !line.startsWith("ok  ")), ["16 ok, 0 warnings, 0 failures"]);
   assert.equal(code, 0);
   // Aligned: every message begins in the same column.
   assert.deepEqual(new Set(lines.slice(0, -1).map((line) => /^ok {4}[a-z-]+ +/.exec(line)?.[0].length)).size, 1);
@@ -28,7 +28,7 @@ Deno.test("check ends with 0 on warnings and with 1 on a failure, and prints the
   const warned = await examine(cluster);
   assert.equal(warned.code, 0);
   assert.match(warned.stdout, /^warn {2}kubelets +The cluster has no nodes: no pod can run; remedy: add a node$/m);
-  assert.match(warned.stdout, /\n14 ok, 1 warning, 0 failures\n$/);
+  assert.match(warned.stdout, /\n15 ok, 1 warning, 0 failures\n$/);
   cluster.drop("NetworkPolicy");
   const failed = await examine(cluster);
   assert.equal(failed.code, 1);
@@ -53,7 +53,7 @@ Deno.test("check --output json prints an object a line and nothing else", async 
   cluster.drop("Node");
   const { stdout } = await examine(cluster, "json", { terminal: true });
   const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
-  assert.equal(lines.length, 15);
+  assert.equal(lines.length, 16);
   assert.deepEqual(lines[0], { check: "api-server", level: "ok", message: "The API server is Kubernetes v1.36.3" });
   assert.deepEqual(lines[1], {
     check: "kubelets",

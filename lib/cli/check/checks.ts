@@ -6,6 +6,7 @@ import { liqoInstalled } from "./liqo.ts";
 import { namespaces } from "./namespaces.ts";
 import { networkEngine } from "./network_engine.ts";
 import { ownNamespace } from "./own_namespace.ts";
+import { policies } from "./policies.ts";
 import { runningPods } from "./running_pods.ts";
 import { trialPods } from "./trial_pods.ts";
 import { webhookTrust } from "./trust.ts";
@@ -24,6 +25,7 @@ export const checks: readonly Check[] = [
   access,
   webhookRegistration,
   webhookTrust,
+  policies,
   namespaces,
   keptObjects,
   trialPods,

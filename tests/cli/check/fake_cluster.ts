@@ -9,7 +9,7 @@ import { publish } from "../../../lib/core/contract.ts";
 import { desired, objectTemplates } from "../../../lib/core/desired_state.ts";
 import { injectionTemplate } from "../../../lib/core/injected.ts";
 import { PreparedTemplate } from "../../../lib/core/injection.ts";
-import { liqo, objects, PRODUCT } from "../../../lib/core/names.ts";
+import { exception, liqo, objects, PRODUCT } from "../../../lib/core/names.ts";
 import { patchPod } from "../../../lib/core/pod_patch.ts";
 import { KubeError } from "../../../lib/kube/errors.ts";
 import { describe, type KubeObject, type Resource } from "../../../lib/kube/resources.ts";
@@ -47,7 +47,7 @@ export class FakeCluster {
   /** Who the user is. */
   user = "kubernetes-admin";
   /** What our ServiceAccount may do. */
-  allows: (attributes: ResourceAttributes) => boolean = () => true;
+  allows: (attributes: ResourceAttributes) => boolean = ({ resource }) => resource !== exception.resource;
   /** What becomes of a pod that is created. */
   createPod: (pod: Pod) => Pod = (pod) => injected(pod);
   /** How replicas answer, by address. */
@@ -211,6 +211,9 @@ export async function healthyCluster(caBundle = ""): Promise<FakeCluster> {
   const [configuration] = await manifests("mutating_webhook_configuration");
   if (caBundle) configuration.webhooks[0].clientConfig.caBundle = btoa(caBundle);
   cluster.put("MutatingWebhookConfiguration", configuration);
+  for (const file of ["validating_admission_policies", "validating_admission_policy_bindings"]) {
+    for (const object of await manifests(file)) cluster.put(object.kind, object);
+  }
   const namespace = settings.namespace;
   cluster.put("Namespace", { metadata: { name: namespace } });
   cluster.put("Lease", {
