@@ -3,7 +3,8 @@ import { chunks, text } from "../../lib/kube/body.ts";
 
 Deno.test("chunks() hears its signal even where the body does not", async () => {
   let cancelled: unknown;
-  const silent = new ReadableStream<Uint8Array>({
+  const silent = new ReadableStream({
+    type: "bytes",
     start: (controller) => controller.enqueue(new Uint8Array(1)),
     cancel: (reason) => void (cancelled = reason),
   });
@@ -21,7 +22,10 @@ Deno.test("chunks() hears its signal even where the body does not", async () => 
 Deno.test("chunks() lets the event loop turn while a body arrives as fast as it is read", async () => {
   let turns = 0;
   const turning = setInterval(() => turns++, 0);
-  const endless = new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(new Uint8Array(1000)) });
+  const endless = new ReadableStream({
+    type: "bytes",
+    pull: (controller) => controller.enqueue(new Uint8Array(1000)),
+  });
   const started = performance.now();
   for await (const _ of chunks(endless, new AbortController().signal)) {
     if (turns >= 5 || performance.now() - started > 2_000) break;
@@ -34,6 +38,7 @@ Deno.test("chunks() cancels a body that is not read to its end, and not before",
   const cancelled: string[] = [];
   const body = (name: string): ReadableStream<Uint8Array> =>
     new ReadableStream({
+      type: "bytes",
       start(controller) {
         controller.enqueue(new Uint8Array(1));
         if (name === "whole") controller.close();
@@ -44,6 +49,28 @@ Deno.test("chunks() cancels a body that is not read to its end, and not before",
   for await (const _ of chunks(body("whole"), signal));
   for await (const _ of chunks(body("left"), signal)) break;
   assert.deepEqual(cancelled, ["left"]);
+});
+
+Deno.test("chunks() brings every byte in order, however long the body, with the memory of one chunk", async () => {
+  const bytes = Uint8Array.from({ length: 500_000 }, (_, i) => i % 251);
+  const whole = new Uint8Array(bytes.length);
+  const memories = new Set<number>();
+  let at = 0;
+  const body = new ReadableStream({
+    type: "bytes",
+    start(controller) {
+      controller.enqueue(bytes.slice());
+      controller.close();
+    },
+  });
+  for await (const chunk of chunks(body, new AbortController().signal)) {
+    whole.set(chunk, at);
+    at += chunk.length;
+    memories.add(chunk.buffer.byteLength);
+  }
+  assert.equal(at, bytes.length);
+  assert.deepEqual(whole, bytes);
+  assert.ok(Math.max(...memories) <= 65_536, `${[...memories]}`);
 });
 
 Deno.test("text() joins characters that are split", async () => {
