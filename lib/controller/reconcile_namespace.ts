@@ -140,10 +140,10 @@ export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNames
     { desired, because }: PlanStep & { do: "apply" },
     signal: AbortSignal,
   ): Promise<{ owned: Owned; created: boolean } | undefined> {
-    const { kind, namespace, name, body, digest } = desired;
+    const { kind, namespace, name, digest } = desired;
     const resource = ownedResources[kind];
     const ref: KubeObject = { metadata: { name, namespace } };
-    const write = { contentBody: body, signal };
+    const write = { contentBody: desired.applied, signal };
     const facts = (object: KubeObject): Owned => ({ ...ownedFacts(kind, object)!, digest, managed: true });
     try {
       const applied = await unlessInvalid(
@@ -164,7 +164,7 @@ export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNames
     async function replace({ metadata }: KubeObject): Promise<KubeObject | undefined> {
       const { resourceVersion, deletionTimestamp } = metadata ?? {};
       if (deletionTimestamp !== undefined) return undefined;
-      const object = JSON.parse(body) as KubeObject;
+      const object = JSON.parse(desired.body) as KubeObject;
       object.metadata = { ...object.metadata, ...(resourceVersion ? { resourceVersion } : {}) };
       return await unlessInvalid(deps.client.replace(resource, object, { signal }));
     }

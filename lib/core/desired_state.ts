@@ -32,13 +32,17 @@ export interface Desired {
   namespace: string;
   name: string;
   /** JSON of the whole object. */
-  body: string;
+  readonly body: string;
+  /** The same in UTF-8, but for the namespace, which the path of a request tells: what is applied, the same bytes everywhere. */
+  readonly applied: Uint8Array<ArrayBuffer>;
   /** Equal to `Owned.digest` where nothing differs. */
   digest: string;
 }
 
 /** Our objects but for their namespace: rendered once, since they are the same everywhere. */
-export type ObjectTemplates = Readonly<Record<OwnedKind, { head: string; tail: string; digest: string }>>;
+export type ObjectTemplates = Readonly<
+  Record<OwnedKind, { head: string; tail: string; applied: Uint8Array<ArrayBuffer>; digest: string }>
+>;
 
 /** Shape that a digest is taken of: an object of the API, whole. */
 interface StoredObject {
@@ -95,9 +99,15 @@ function template(
 ): ObjectTemplates[OwnedKind] {
   const ours = { [labels.managedBy]: PRODUCT };
   const mark = "\u0000";
-  const metadata = { name: ownedNames[kind], namespace: mark, labels: ours };
-  const [head, tail] = JSON.stringify({ apiVersion, kind, metadata, ...content }).split(JSON.stringify(mark));
-  return { head: head!, tail: tail!, digest: digestOf({ metadata: { labels: ours }, ...content }) };
+  const json = (namespace: string | undefined): string =>
+    JSON.stringify({ apiVersion, kind, metadata: { name: ownedNames[kind], namespace, labels: ours }, ...content });
+  const [head, tail] = json(mark).split(JSON.stringify(mark));
+  return {
+    head: head!,
+    tail: tail!,
+    applied: new TextEncoder().encode(json(undefined)),
+    digest: digestOf({ metadata: { labels: ours }, ...content }),
+  };
 }
 
 /** The objects that a namespace should have; none if it is not offloaded (`undefined`) or being deleted. */
@@ -107,9 +117,17 @@ export function desired(policy: NamespacePolicy | undefined, templates: ObjectTe
   if (policy.proxy) kinds.push("ConfigMap");
   if (policy.netpol) kinds.push("NetworkPolicy");
   return kinds.map((kind) => {
-    const { head, tail, digest } = templates[kind];
-    const body = head + JSON.stringify(policy.name) + tail;
-    return { kind, namespace: policy.name, name: ownedNames[kind], body, digest };
+    const { head, tail, applied, digest } = templates[kind];
+    return {
+      kind,
+      namespace: policy.name,
+      name: ownedNames[kind],
+      get body(): string {
+        return head + JSON.stringify(policy.name) + tail;
+      },
+      applied,
+      digest,
+    };
   });
 }
 

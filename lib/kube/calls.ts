@@ -16,7 +16,7 @@ export interface WriteOptions extends CallOptions {
    * The body, already serialised: sent instead of `JSON.stringify(object)`; of the object only the name and namespace
    * are read, for the path.
    */
-  contentBody?: string;
+  contentBody?: string | Uint8Array<ArrayBuffer>;
   /** Asks for the object's metadata alone as the answer. */
   metadataOnly?: boolean;
 }

@@ -33,7 +33,7 @@ export interface KubeRequest {
   query?: Record<string, string | number | boolean | undefined>;
   accept?: string;
   contentType?: string;
-  body?: string;
+  body?: string | Uint8Array<ArrayBuffer>;
   signal?: AbortSignal | undefined;
   /** Replaces the transport's. */
   timeoutMs?: number | undefined;

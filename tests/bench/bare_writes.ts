@@ -32,10 +32,9 @@ const kinds = [
 ];
 
 async function write(namespace: string): Promise<void> {
-  for (const { root, path, head, tail } of kinds) {
+  for (const { root, path, applied } of kinds) {
     const url = `${values.server}${root}/namespaces/${namespace}/${path}?force=true&fieldManager=${PRODUCT}`;
-    const body = head + JSON.stringify(namespace) + tail;
-    const response = await fetch(url, { method: "PATCH", headers, body, client });
+    const response = await fetch(url, { method: "PATCH", headers, body: applied, client });
     const text = await response.text();
     if (response.status !== 201) throw new Error(`Cannot apply ${path} in ${namespace}: ${response.status} ${text}`);
   }

@@ -39,6 +39,15 @@ Deno.test("desired() is Envoy's files and the NetworkPolicy, in their namespace,
   }
 });
 
+Deno.test("what desired() has applied is the object but for its namespace, the same bytes for all", () => {
+  for (const [i, { body, applied }] of desired(policy, templates).entries()) {
+    const { metadata: { namespace, ...metadata }, ...object } = JSON.parse(body);
+    assert.equal(namespace, policy.name);
+    assert.deepEqual(JSON.parse(new TextDecoder().decode(applied)), { ...object, metadata });
+    assert.equal(desired({ ...policy, name: "another" }, templates)[i]!.applied, applied);
+  }
+});
+
 Deno.test("desired() follows the opt-outs, and wants nothing where it has no business", async (t) => {
   const table: [string, Parameters<typeof desired>[0], OwnedKind[]][] = [
     ["both", policy, ["ConfigMap", "NetworkPolicy"]],

@@ -96,10 +96,11 @@ export class FakeApi {
   // deno-lint-ignore require-await
   async apply<T>(
     resource: Resource<T>,
-    _object: KubeObject,
-    options: { contentBody?: string } = {},
+    ref: KubeObject,
+    options: { contentBody?: string | Uint8Array } = {},
   ): Promise<{ created: boolean; object: T }> {
-    const object = JSON.parse(options.contentBody!) as Stored;
+    const object = JSON.parse(new TextDecoder().decode(options.contentBody as Uint8Array)) as Stored;
+    object.metadata = { ...object.metadata, ...ref.metadata }; // the path says where
     this.calls.push(`apply ${describe(resource, object.metadata)}`);
     const present = this.#objects.get(keyOf(resource.kind, object.metadata?.namespace, object.metadata?.name));
     const merged: Stored = {
