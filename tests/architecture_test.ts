@@ -68,7 +68,7 @@ Deno.test("no file imports itself by way of others", () => {
 /** Globals of the web that only compute. */
 const PURE_GLOBALS = `
   declare class TextDecoder { constructor(label?: string, options?: { fatal?: boolean }); decode(bytes: Uint8Array): string; }
-  declare class TextEncoder { encodeInto(text: string, bytes: Uint8Array): unknown; }
+  declare class TextEncoder { encode(text: string): Uint8Array<ArrayBuffer>; encodeInto(text: string, bytes: Uint8Array): unknown; }
   declare function btoa(text: string): string;
 `;
 
