@@ -117,7 +117,7 @@ Deno.test("recreate-uninjected evicts what a controller makes anew, two in a sec
   );
   const times = evictions.map((entry) => Date.parse(entry.requestReceivedTimestamp));
   assert.equal(times.length, 2 + 4);
-  for (const [i, time] of times.slice(1).entries()) assert.ok(time - times[i]! > 450, times.join(" "));
+  for (const [i, time] of times.slice(1).entries()) assert.ok(time - times[i]! > 350, times.join(" "));
 
   assert.equal((await findPod("bare"))!.metadata!.deletionTimestamp, undefined);
   assert.equal(await dataSpacer.replica.metric("data_spacer_uninjected_pods"), 1);
