@@ -2,7 +2,7 @@
  * CPU time of a review without TLS and HTTP: decoding it, deciding, encoding the answer; in µs, garbage collection included. And the size of
  * review and answer.
  *
- *     deno run --allow-read --allow-env --allow-sys --v8-flags=--max-semi-space-size=1 tests/bench/decide_bench.ts [ROUNDS]
+ *     deno run --allow-read --allow-env --allow-sys --v8-flags=--max-semi-space-size=1,--heap-growing-percent=50 tests/bench/decide_bench.ts [ROUNDS]
  *
  * Pods alternate round by round, so that other load on the machine falls on all of them. Limits: Liqo's pod in all ≤ 25 µs, so that a review
  * stays below 0.1 ms of CPU with TLS and HTTP; rules and patch of 10 containers ≤ 200 µs; the answer to Liqo's pod < 16,000 bytes.
