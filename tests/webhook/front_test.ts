@@ -266,6 +266,20 @@ Deno.test("front changes the certificate under load without a failed request", a
   assert.deepEqual(server.faults, []);
 });
 
+Deno.test("front lets clients of a former certificate leave by themselves, after an answer", async () => {
+  const { pair } = await certificates();
+  await using server = await TestFront.start();
+  using kept = await server.tls();
+  await ask(kept);
+  server.front.use(pair);
+  assert.equal(server.front.listeners, 2);
+  await send(kept, GET);
+  assert.match((await receive(kept)).head, /connection: close/);
+  using fresh = await server.tls();
+  await send(fresh, GET);
+  assert.doesNotMatch((await receive(fresh)).head, /connection: close/);
+});
+
 Deno.test("front cuts the connections of former certificates that are too many or too old", async () => {
   const { pair } = await certificates();
   await using server = await TestFront.start({ limits: { retired: 1, retiredMs: 200, idleMs: 10_000 } });
@@ -321,6 +335,19 @@ Deno.test("front drains: goes on for a while, takes nothing new, ends what is un
   assert.equal(await receiveAll(idle), "");
   await drained;
   assert.equal(server.front.connections, 0);
+});
+
+Deno.test("front drains: a connection that was used just now is left for a moment", async () => {
+  await using server = await TestFront.start();
+  using conn = await server.tls();
+  await ask(conn);
+  const drained = server.front.drain({ graceMs: 0, ms: 60_000 });
+  await server.pass(100);
+  assert.equal(await ask(conn), "hello"); // its next request was on the way
+  await server.pass(251);
+  assert.equal(await receiveAll(conn), "");
+  await drained;
+  assert.deepEqual(server.ended, ["drained"]);
 });
 
 Deno.test("front drains in time although a handler hangs", async () => {
