@@ -23,9 +23,9 @@ interface Run {
  * time on a new cluster; ours is timed from the start of its process, the bare loop from its first write.
  */
 export async function benchConverge({ quick, log }: BenchContext): Promise<Figure[]> {
-  const sizes = quick ? [200, 400] : [1_000, 2_000, 5_000];
+  const sizes = quick ? [1_000] : [1_000, 2_000, 5_000];
   const rounds = quick ? 1 : 3;
-  const writers = await bestWriters(quick ? 200 : 1_000, log);
+  const writers = await bestWriters(quick ? 300 : 1_000, log);
   const figures: Figure[] = [];
   for (const size of sizes) {
     const ours: Run[] = [], bare: Run[] = [];
