@@ -76,12 +76,17 @@ export async function fromKubeconfig(
   };
 }
 
+/** What runs in a cluster does not load the library, nor what has a kubeconfig in JSON. */
+async function parseYaml(text: string) {
+  const { parse } = await import("yaml");
+  return parse(text);
+}
+
 async function merge(paths: readonly string[], around: Surroundings): Promise<Merged> {
-  const { parse } = await import("yaml"); // not loaded by what runs in a cluster
   const merged: Merged = { current: undefined, clusters: new Map(), users: new Map(), contexts: new Map() };
   for (const path of paths) {
     const text = around.read(path);
-    const config = text.trimStart().startsWith("{") ? JSON.parse(text) : parse(text);
+    const config = text.trimStart().startsWith("{") ? JSON.parse(text) : await parseYaml(text);
     if (typeof config !== "object" || config === null) throw new Error(`"${path}" is not a kubeconfig`);
     const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/") + 1) : "";
     merged.current ||= config["current-context"];
