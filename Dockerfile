@@ -32,5 +32,6 @@ RUN deno task compile --for=image --output=/data-spacer
 FROM ${DISTROLESS}
 COPY --from=build /data-spacer /usr/local/bin/data-spacer
 USER 65532:65532
+ENV MALLOC_ARENA_MAX=1
 EXPOSE 8443 8080
 ENTRYPOINT ["/usr/local/bin/data-spacer"]

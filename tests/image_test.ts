@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Deployment } from "kubernetes-types/apps/v1.d.ts";
 import * as v from "valibot";
 import { parse } from "yaml";
-import { runtimeFlags } from "../deploy/runtime_flags.ts";
+import { imageEnvironment, runtimeFlags } from "../deploy/runtime_flags.ts";
 import { options } from "../lib/core/options.ts";
 import { parseSettings } from "../lib/core/parse_settings.ts";
 import { deno, readFile } from "./support/tree.ts";
@@ -21,6 +21,9 @@ Deno.test("the images are built as the Deployment runs them", async () => {
     new RegExp(`^USER ${container.securityContext!.runAsUser}:${container.securityContext!.runAsGroup}$`, "m"),
   );
   assert.match(dockerfile, new RegExp(`^EXPOSE ${settings.webhookPort} ${settings.opsPort}$`, "m"));
+  for (const [name, value] of Object.entries(imageEnvironment)) {
+    assert.match(dockerfile, new RegExp(`^ENV ${name}=${value}$`, "m"));
+  }
   assert.match(dockerfile, /^RUN deno task compile --for=image /m);
   assert.equal(container.args, undefined); // the default verb is serve
 });

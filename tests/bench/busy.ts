@@ -41,7 +41,7 @@ async function run(tool: string, count: number): Promise<ReviewsResult> {
   await stage.cluster.processes.stop("floor", "SIGTERM");
   await stage.dataSpacer.replica.stop();
   await createNamespaces(stage, count);
-  const replica = await stage.dataSpacer.startReplica({ command: stage.program() });
+  const replica = await stage.dataSpacer.startReplica(stage.program());
   const flags = await reviewFlags(stage, replica, review);
   const stop = new AbortController();
   const load = flagsOf({ ...flags, connections: 4, rate: RATE, warm: "0s", time: "300s" });

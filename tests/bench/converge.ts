@@ -77,7 +77,7 @@ async function runOurs(count: number): Promise<Run> {
   await using stage = await stoppedStage(count);
   const cpu = await watchCpu(stage);
   const start = performance.now();
-  const starting = stage.dataSpacer.startReplica({ command: stage.program() });
+  const starting = stage.dataSpacer.startReplica(stage.program());
   await policiesThere(stage.cluster, count + 1, LIMIT_MS);
   const ms = performance.now() - start;
   const cpuMs = await cpu(count);

@@ -1,4 +1,4 @@
-import { runtimeFlags } from "../../deploy/runtime_flags.ts";
+import { imageEnvironment, runtimeFlags } from "../../deploy/runtime_flags.ts";
 import { MUTATE_PATH } from "../../lib/core/names.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import type { ClusterOptions } from "../cluster/control_plane.ts";
@@ -18,8 +18,8 @@ export interface Stage extends AsyncDisposable {
   dataSpacer: DataSpacer;
   /** Files of the benchmark; they go with the cluster. */
   folder: string;
-  /** Command line of the program without its arguments, as it runs in the image, on a core of its own if asked for. */
-  program(core?: number): string[];
+  /** How a replica is started as it runs in the image, on a core of its own if asked for. */
+  program(core?: number): { command: string[]; env: Record<string, string> };
 }
 
 /** Options of {@linkcode setStage}. */
@@ -29,7 +29,7 @@ export interface StageOptions extends ClusterOptions {
 }
 
 /**
- * Starts it all. The program runs as in the image: bundled, under the same flags of Deno and V8, and without a code cache, which a
+ * Starts it all. The program runs as in the image: bundled, with the same flags and variables, and without a code cache, which a
  * read-only image has no place for. What is missing is the base of compiled programs: it runs under `deno` itself.
  */
 export async function setStage(options: StageOptions = {}): Promise<Stage> {
@@ -39,13 +39,14 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
     const { folder } = cluster.processes;
     await bundle(`${folder}/main.js`);
     const permissions = runtimeFlags.image.map((flag) => flag.startsWith("--allow-read=") ? `${flag},${folder}` : flag);
-    const program = (core?: number) => [
-      ...(core === undefined ? [] : ["taskset", "-c", `${core}`]),
-      ...[Deno.execPath(), "run", "--quiet", "--no-code-cache", ...permissions, `${folder}/main.js`],
-    ];
+    const deno = [Deno.execPath(), "run", "--quiet", "--no-code-cache", ...permissions, `${folder}/main.js`];
+    const program = (core?: number) => ({
+      command: core === undefined ? deno : ["taskset", "-c", `${core}`, ...deno],
+      env: { ...imageEnvironment },
+    });
     const liqo = await Liqo.install(cluster);
     await liqo.createTenantNamespace();
-    const dataSpacer = await startDataSpacer(cluster, { command: program(core) });
+    const dataSpacer = await startDataSpacer(cluster, program(core));
     await liqo.createOffloadedNamespace(NAMESPACE);
     const answer = await liqo.createPod(await liqoPod(NAMESPACE), { dryRun: true, retryMs: 10_000 });
     if (!answer.created) throw new Error(`Cannot begin: no pod is admitted: ${answer.message}`);

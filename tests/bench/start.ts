@@ -15,7 +15,7 @@ export async function benchStart({ quick, log }: BenchContext): Promise<Figure[]
   await dataSpacer.replica.stop();
   const ready: number[] = [], idle: number[] = [];
   for (let round = 0; round < (quick ? 3 : 15); round++) {
-    const replica = await dataSpacer.startReplica({ command: stage.program() });
+    const replica = await dataSpacer.startReplica(stage.program());
     ready.push(replica.readyMs);
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     idle.push((await memory(await pidOf(replica))).now * 1.048576);
