@@ -10,6 +10,7 @@ import { benchConverge } from "./converge.ts";
 import { benchCreate } from "./create.ts";
 import { type Bench, type Figure, tableOf } from "./figure.ts";
 import { benchGrowth } from "./growth.ts";
+import { benchLayers } from "./layers.ts";
 import { describeMachine, load } from "./machine.ts";
 import { benchRestart } from "./restart.ts";
 import { benchStart } from "./start.ts";
@@ -17,6 +18,7 @@ import { benchStart } from "./start.ts";
 const benches: Record<string, Bench> = {
   start: benchStart,
   admission: benchAdmission,
+  layers: benchLayers,
   create: benchCreate,
   converge: benchConverge,
   busy: benchBusy,
