@@ -29,7 +29,6 @@ export async function benchCreate({ quick, log }: BenchContext): Promise<Figure[
   await Deno.writeTextFile(`${folder}/ca.pem`, cluster.ca);
 
   const admitted = () => dataSpacer.replica.metric("data_spacer_admissions_total");
-  const before = await admitted();
   const pods = quick ? 200 : 1_000;
   const rounds = quick ? 3 : 20;
   const load = flagsOf({
@@ -44,28 +43,43 @@ export async function benchCreate({ quick, log }: BenchContext): Promise<Figure[
     rounds,
     pods,
   });
-  const times = await runJson<Record<string, number[]>>([tool, "creates", ...load]);
-  const calls = (await admitted() - before) / (pods / 2 * (rounds + 1));
-  log(`The API server called Data Spacer ${calls.toFixed(2)} times for each pod`);
+  const run = async () => {
+    const before = await admitted();
+    const times = await runJson<Record<string, number[]>>([tool, "creates", ...load]);
+    const calls = (await admitted() - before) / (pods / 2 * (rounds + 1));
+    log(`The API server called Data Spacer ${calls.toFixed(2)} times for each pod`);
+    return times;
+  };
+  // As installed first: the policies hold in offloaded namespaces, so not in the floors', and are no part of the webhook.
+  const installed = await run();
+  await removePolicyBindings(stage);
+  const webhookAlone = await run();
 
   const [a, b] = FLOORS;
-  const differences = (q: number) =>
+  const ours = (times: Record<string, number[]>[], q: number) =>
     times.map((round) => quantile(round[NAMESPACE]!, q) - quantile([...round[a]!, ...round[b]!], q));
-  const control = (q: number) => times.map((round) => quantile(round[a]!, q) - quantile(round[b]!, q));
-  const floors = (q: number) => times.map((round) => quantile([...round[a]!, ...round[b]!], q));
+  const control = (q: number) => webhookAlone.map((round) => quantile(round[a]!, q) - quantile(round[b]!, q));
+  const floors = (q: number) => webhookAlone.map((round) => quantile([...round[a]!, ...round[b]!], q));
   const counts = Math.abs(median(control(0.99))) < 1;
   return [
     {
       name: `Pod CREATE at ${RATE}/s: p50 over the floor`,
       target: "<= 0.5 ms",
-      measured: `${spread(differences(0.5))} ms`,
-      reached: median(differences(0.5)) <= 0.5,
+      measured: `${spread(ours(webhookAlone, 0.5))} ms`,
+      reached: median(ours(webhookAlone, 0.5)) <= 0.5,
     },
     {
       name: `Pod CREATE at ${RATE}/s: p99 over the floor`,
       target: "<= 3 ms",
-      measured: `${spread(differences(0.99))} ms${counts ? "" : " (does not count: floor to floor is 1 ms or more)"}`,
-      ...(counts ? { reached: median(differences(0.99)) <= 3 } : {}),
+      measured: `${spread(ours(webhookAlone, 0.99))} ms${
+        counts ? "" : " (does not count: floor to floor is 1 ms or more)"
+      }`,
+      ...(counts ? { reached: median(ours(webhookAlone, 0.99)) <= 3 } : {}),
+    },
+    {
+      name: "The same with the ValidatingAdmissionPolicies, which the floor has not: p50; p99",
+      target: "",
+      measured: `${spread(ours(installed, 0.5))}; ${spread(ours(installed, 0.99))} ms`,
     },
     { name: "The floor itself: p50; p99", target: "", measured: `${spread(floors(0.5))}; ${spread(floors(0.99))} ms` },
     {
@@ -75,6 +89,13 @@ export async function benchCreate({ quick, log }: BenchContext): Promise<Figure[
       reached: counts,
     },
   ];
+}
+
+/** Takes the policies out of force. */
+async function removePolicyBindings({ cluster }: Stage): Promise<void> {
+  const path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings";
+  const { items } = await cluster.call<{ items: { metadata: { name: string } }[] }>(path);
+  for (const { metadata: { name } } of items) await cluster.call(`${path}/${name}`, { method: "DELETE" });
 }
 
 /** What Data Spacer answers to a review; base64. */
