@@ -1,7 +1,7 @@
 import { liqoPod } from "../cluster/liqo.ts";
 import type { BenchContext, Figure } from "./figure.ts";
 import { Floor, FLOORS } from "./floor.ts";
-import { LIQO_HEADERS, NAMESPACE, reviewFlags, setStage, type Stage } from "./setup.ts";
+import { LIQO_HEADERS, NAMESPACE, ourPatch, setStage, type Stage } from "./setup.ts";
 import { median, quantile, spread } from "./statistics.ts";
 import { buildTool, flagsOf, runJson } from "./tool.ts";
 
@@ -19,8 +19,7 @@ export async function benchCreate({ quick, log }: BenchContext): Promise<Figure[
   await using stage = await setStage();
   const { cluster, folder, dataSpacer } = stage;
   const floor = await Floor.start(stage, tool);
-  const patch = await ourPatch(stage, await floor.recordReview(), tool);
-  await floor.answer(patch);
+  await floor.answer(await ourPatch(stage, await floor.recordReview(), tool));
   await Deno.writeTextFile(`${folder}/pod.json`, JSON.stringify(await liqoPod("NAMESPACE", "NAME")));
   const admin = JSON.parse(await Deno.readTextFile(await cluster.kubeconfig()));
   const { user } = admin.users[0];
@@ -96,12 +95,4 @@ async function removePolicyBindings({ cluster }: Stage): Promise<void> {
   const path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings";
   const { items } = await cluster.call<{ items: { metadata: { name: string } }[] }>(path);
   for (const { metadata: { name } } of items) await cluster.call(`${path}/${name}`, { method: "DELETE" });
-}
-
-/** What Data Spacer answers to a review; base64. */
-async function ourPatch(stage: Stage, review: string, tool: string): Promise<string> {
-  const flags = await reviewFlags(stage, stage.dataSpacer.replica, review);
-  const [answer] = await runJson<{ response?: { patch?: string } }>([tool, "review", ...flagsOf(flags)]);
-  if (answer?.response?.patch === undefined) throw new Error("Cannot begin: Data Spacer answers no patch");
-  return answer.response.patch;
 }

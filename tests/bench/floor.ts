@@ -29,6 +29,7 @@ export class Floor {
     const { cert, key } = await authority.issue({ name: "floor", hosts: [cluster.webhookAddress] });
     await Deno.writeTextFile(`${folder}/floor.pem`, cert);
     await Deno.writeTextFile(`${folder}/floor.key`, key);
+    await Deno.writeTextFile(`${folder}/floor-ca.pem`, authority.ca);
     for (const name of FLOORS) {
       await cluster.call("/api/v1/namespaces", { ...LIQO, body: { metadata: { name, labels: { floor: "yes" } } } });
       await cluster.serviceAccount(name);
@@ -66,6 +67,12 @@ export class Floor {
     await this.#run([`-patch=${patch}`]);
     const pod = await this.#createPod();
     if (pod.spec?.initContainers?.length !== 2) throw new Error("Cannot begin: the floor's patch has no effect");
+  }
+
+  /** How to send the review that `recordReview` gave straight to it; flags of the load generator. */
+  reviewFlags(): Record<string, string> {
+    const { folder } = this.#stage;
+    return { url: `https://${this.#address}/mutate`, ca: `${folder}/floor-ca.pem`, body: `${folder}/review.json` };
   }
 
   async #run(flags: string[]): Promise<void> {

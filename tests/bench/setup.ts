@@ -7,6 +7,7 @@ import { LIQO, Liqo, liqoPod } from "../cluster/liqo.ts";
 import type { Replica } from "../cluster/replica.ts";
 import { until } from "../cluster/processes.ts";
 import { ROOT } from "../support/tree.ts";
+import { flagsOf, runJson } from "./tool.ts";
 
 /** A pod of this namespace is admitted from the start of every benchmark. */
 export const NAMESPACE = "trial-pharma";
@@ -86,6 +87,14 @@ export async function reviewFlags(
     "server-name": "data-spacer.data-spacer.svc",
     body: `${folder}/review.json`,
   };
+}
+
+/** The patch that Data Spacer answers to a review; base64. */
+export async function ourPatch(stage: Stage, review: string, tool: string): Promise<string> {
+  const flags = await reviewFlags(stage, stage.dataSpacer.replica, review);
+  const [answer] = await runJson<{ response?: { patch?: string } }>([tool, "review", ...flagsOf(flags)]);
+  if (answer?.response?.patch === undefined) throw new Error("Cannot begin: Data Spacer answers no patch");
+  return answer.response.patch;
 }
 
 /** Headers by which the administrator acts as Liqo; NAME=VALUE. */
