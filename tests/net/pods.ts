@@ -176,6 +176,7 @@ export class Pod implements AsyncDisposable {
       args: options.args,
       env: {
         CONSUMER_ID: "pharma",
+        CLAIMED_CONSUMER_ID: "pharma",
         POD_NAMESPACE: "trial-pharma",
         POD_NAME: `pod-${this.name}`,
         NODE_IP: addresses.node.join(","),

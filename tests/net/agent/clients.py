@@ -61,3 +61,15 @@ def https_get(to, port, server_name, path="/"):
         sock.sendall(("GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (path, server_name)).encode())
         data, _ = read_all(sock)
     return {"status": data.split(b"\r\n")[0].decode(), "size": len(data)}
+
+
+def http_get_each(to, port, paths, bind=""):
+    """GET of each path, one after another on one connection: statuses and bodies."""
+    conn = http.client.HTTPConnection(to, port, timeout=10, source_address=(bind, 0) if bind else None)
+    seen = []
+    for path in paths:
+        conn.request("GET", path)
+        answer = conn.getresponse()
+        seen.append({"status": answer.status, "body": answer.read().decode()})
+    conn.close()
+    return seen

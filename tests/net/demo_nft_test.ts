@@ -1,0 +1,3 @@
+import { demoApps } from "./demo.ts";
+
+demoApps("nft");
