@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { parse, stringify } from "yaml";
 import { runtimeFlags } from "../../deploy/runtime_flags.ts";
 import { run } from "../../lib/cli/check.ts";
 import { type Outcome, runVerb } from "../support/run_verb.ts";
@@ -142,6 +143,29 @@ Deno.test("check is a program like any other: exit code, JSON lines", async () =
   const lines = new TextDecoder().decode(stdout).trimEnd().split("\n").map((line) => JSON.parse(line));
   assert.ok(lines.length > 14);
   for (const line of lines) assert.match(`${line.check} ${line.level} ${line.message}`, /^[a-z-]+ (ok|warn|fail) ./);
+});
+
+Deno.test("check examines the cluster of the context that is named, and no other one", async () => {
+  const config = parse(await Deno.readTextFile(admin));
+  const [{ context }] = config.contexts;
+  config.clusters.push({ name: "elsewhere", cluster: { server: "https://127.0.0.1:1" } });
+  config.contexts = [
+    { name: "hospital", context },
+    { name: "office", context: { ...context, cluster: "elsewhere" } },
+  ];
+  config["current-context"] = "office";
+  const kubeconfig = `${cluster.processes.folder}/contexts.kubeconfig`;
+  await Deno.writeTextFile(kubeconfig, stringify(config));
+  const named = await check({ kubeconfig, args: ["--context=hospital"] });
+  assert.equal(named.code, 0, named.stdout);
+  assert.match(named.stdout, /^ok {4}leader +Replica "data-spacer-0/m);
+  for (const args of [[], ["--context=office"]]) {
+    const { code, stdout } = await check({ kubeconfig, args });
+    assert.equal(code, 1);
+    assert.match(stdout, /^fail {2}api-server /);
+  }
+  const { stderr } = await check({ kubeconfig, args: ["--context=clinic"] });
+  assert.match(stderr, /"clinic"/);
 });
 
 Deno.test("check by somebody without rights cannot tell, and ends with 0", async () => {
