@@ -8,11 +8,15 @@ import { benchAdmission } from "./admission.ts";
 import { benchBusy } from "./busy.ts";
 import { benchConverge } from "./converge.ts";
 import { benchCreate } from "./create.ts";
+import { benchDecide } from "./decide.ts";
 import { type Bench, type Figure, tableOf } from "./figure.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchLayers } from "./layers.ts";
 import { describeMachine, load } from "./machine.ts";
+import { benchProxying } from "./proxying.ts";
+import { benchRedirect } from "./redirect.ts";
 import { benchRestart } from "./restart.ts";
+import { benchSidecar } from "./sidecar.ts";
 import { benchStart } from "./start.ts";
 
 const benches: Record<string, Bench> = {
@@ -24,6 +28,10 @@ const benches: Record<string, Bench> = {
   busy: benchBusy,
   restart: benchRestart,
   growth: benchGrowth,
+  decide: benchDecide,
+  redirect: benchRedirect,
+  sidecar: benchSidecar,
+  proxying: benchProxying,
 };
 
 function say(stream: { writeSync(bytes: Uint8Array): number }, line: string): void {

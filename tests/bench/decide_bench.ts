@@ -2,7 +2,7 @@
  * CPU time of a review without TLS and HTTP: decoding it, deciding, encoding the answer; in µs, garbage collection included. And the size of
  * review and answer.
  *
- *     deno run --allow-read --allow-env --allow-sys --v8-flags=--max-semi-space-size=1,--heap-growing-percent=50 tests/bench/decide_bench.ts [ROUNDS]
+ *     deno run --allow-read --allow-env --allow-sys --v8-flags=--max-semi-space-size=1,--heap-growing-percent=50 tests/bench/decide_bench.ts [ROUNDS] [--json]
  *
  * Pods alternate round by round, so that other load on the machine falls on all of them. Limits: Liqo's pod in all ≤ 25 µs, so that a review
  * stays below 0.1 ms of CPU with TLS and HTTP; rules and patch of 10 containers ≤ 200 µs; the answer to Liqo's pod < 16,000 bytes.
@@ -14,7 +14,8 @@ import { injected, liqoPod, testContainer, testInjection, testPod } from "../sup
 import { testPolicy } from "../support/policy.ts";
 import { bodyOf, testReview } from "../support/reviews.ts";
 
-const ROUNDS = Number(Deno.args[0] ?? 60);
+const [given, format] = Deno.args;
+const ROUNDS = Number(given ?? 60);
 /** Calls of one measurement: some ms, well above the clock's step. */
 const CALLS = 300;
 
@@ -82,6 +83,13 @@ function quantiles(values: number[]): string {
 const print = (...cells: string[]) =>
   Deno.stdout.writeSync(new TextEncoder().encode(cells.map((cell) => cell.padEnd(24)).join("").trimEnd() + "\n"));
 
+if (format === "--json") {
+  for (const { name, bytes, answer, steps } of cases) {
+    const times = Object.entries(steps).map(([step, run]) => [step, samples.get(run)]);
+    print(JSON.stringify({ name, bytes, answer, ...Object.fromEntries(times) }));
+  }
+  Deno.exit(0);
+}
 print(
   `Deno ${Deno.version.deno}, V8 ${Deno.version.v8}, ${navigator.hardwareConcurrency} CPUs; ${ROUNDS} rounds of ${CALLS} calls; CPU µs: median (10 % to 90 %)`,
 );

@@ -20,6 +20,8 @@ export interface EnvoyOptions {
   args?: ((args: string[]) => string[]) | undefined;
   /** Environment of the container. */
   env: Record<string, string>;
+  /** File for its standard output, the access log, which is not read then. */
+  log?: string | undefined;
 }
 
 /**
@@ -46,12 +48,13 @@ export class Envoy implements AsyncDisposable {
   }
 
   /** Starts it; it may not listen yet. */
-  static start({ program, namespace, config, uid, env, args: change }: EnvoyOptions): Envoy {
+  static start({ program, namespace, config, uid, env, args: change, log }: EnvoyOptions): Envoy {
     let args = [...proxyArgs];
     args[args.indexOf("--file-flush-interval-msec") + 1] = "20";
     args = change?.(args) ?? args;
     const script = [
       "set -e",
+      ...(log === undefined ? [] : ['exec > "$LOG"']),
       "mount -t tmpfs tmpfs /run",
       `mkdir -p ${paths.run} && chown ${uid}:${uid} ${paths.run} && chmod 700 ${paths.run}`,
       `mount -t tmpfs tmpfs /etc && mkdir -p ${paths.config} && mount --bind "$CONFIG" ${paths.config}`,
@@ -72,7 +75,7 @@ export class Envoy implements AsyncDisposable {
     const [first, ...rest] = namespace.enter(command);
     const child = new Deno.Command(first!, {
       args: rest,
-      env: { ...env, CONFIG: config },
+      env: { ...env, CONFIG: config, ...(log === undefined ? {} : { LOG: log }) },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

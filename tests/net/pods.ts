@@ -67,6 +67,8 @@ export interface ProxyOptions {
   args?: (args: string[]) => string[];
   /** Another folder with its configuration. */
   config?: string;
+  /** File for its access log, which is not read then. */
+  log?: string;
 }
 
 /** A pod: a namespace, the real rules, the real Envoy. */
@@ -174,6 +176,7 @@ export class Pod implements AsyncDisposable {
       config: options.config ?? this.config,
       uid: PROXY_UID,
       args: options.args,
+      log: options.log,
       env: {
         CONSUMER_ID: "pharma",
         CLAIMED_CONSUMER_ID: "pharma",
@@ -187,8 +190,7 @@ export class Pod implements AsyncDisposable {
     try {
       await until(async () => {
         if (envoy.ended) throw new Error("it ended");
-        const { connected } = await this.namespace.call("tcp", { to: "127.0.0.1", port: ports.health, limit: 0 });
-        return connected ? true : undefined;
+        return await this.namespace.call("listens", { port: ports.health, timeout: 0.3 }) || undefined;
       }, { ms: 10_000, what: "proxy that listens" });
     } catch (error) {
       throw new Error(`Cannot start Envoy: ${envoy.noise.slice(-5).join("\n")}`, { cause: error });

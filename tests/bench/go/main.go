@@ -13,10 +13,10 @@ import (
 
 func main() {
 	commands := map[string]func(args []string) error{
-		"review": review, "reviews": reviews, "creates": creates, "floor": floor,
+		"review": review, "reviews": reviews, "creates": creates, "floor": floor, "pages": pages, "gets": gets,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "Cannot run: the first argument must be review, reviews, creates or floor")
+		fmt.Fprintln(os.Stderr, "Cannot run: the first argument must be review, reviews, creates, floor, pages or gets")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {

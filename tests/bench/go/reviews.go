@@ -9,9 +9,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/signal"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -62,81 +59,26 @@ func review(args []string) error {
 	return err
 }
 
-// reviews posts one AdmissionReview again and again over kept connections, each with one request at a time, as fast as the
-// answers come or at a rate, and prints what it saw. An interrupt ends it early.
+// reviews posts one AdmissionReview again and again over kept connections.
 func reviews(args []string) error {
 	flags := flag.NewFlagSet("reviews", flag.ExitOnError)
 	read := endpointFlags(flags)
-	connections := flags.Int("connections", 1, "kept connections")
-	warm := flags.Duration("warm", time.Second, "time before the measurement")
-	span := flags.Duration("time", 5*time.Second, "time of the measurement")
-	count := flags.Int("count", 0, "end after so many requests instead; no warm-up then")
-	rate := flags.Float64("rate", 0, "requests a second over all connections; 0: as fast as answers come")
+	pace := paceFlags(flags)
 	flags.Parse(args)
 
 	target, err := read()
 	if err != nil {
 		return err
 	}
-	start := time.Now()
-	measureFrom, end := start.Add(*warm), start.Add(*warm+*span)
-	if *count > 0 {
-		measureFrom, end = start, start.Add(time.Hour)
-	}
-	each := (*count + *connections - 1) / *connections
-	gap := time.Duration(0)
-	if *rate > 0 {
-		gap = time.Duration(float64(*connections) / *rate * float64(time.Second))
-	}
-	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, os.Interrupt)
-	var ended atomic.Bool
-	go func() {
-		<-interrupted
-		ended.Store(true)
-	}()
-	results := make([][]time.Duration, *connections)
-	failures := make([]error, *connections)
-	var group sync.WaitGroup
-	for i := range *connections {
-		group.Go(func() {
-			client := target.client()
-			for n := 0; (*count == 0 || n < each) && time.Now().Before(end) && !ended.Load(); n++ {
-				if gap > 0 {
-					offset := gap * time.Duration(i) / time.Duration(*connections)
-					time.Sleep(time.Until(start.Add(offset + gap*time.Duration(n))))
-				}
-				began := time.Now()
-				answer, err := target.post(client)
-				took := time.Since(began)
-				if err == nil && n == 0 {
-					err = expectPatch(answer)
-				}
-				if err != nil {
-					failures[i] = err
-					return
-				}
-				if began.After(measureFrom) && (*count == 0 || n > 0) {
-					results[i] = append(results[i], took)
-				}
+	return pace.run(func() (func(n int) error, error) {
+		client := target.client()
+		return func(n int) error {
+			answer, err := target.post(client)
+			if err == nil && n == 0 {
+				err = expectPatch(answer)
 			}
-		})
-	}
-	group.Wait()
-	took := time.Since(measureFrom).Seconds()
-	for _, err := range failures {
-		if err != nil {
 			return err
-		}
-	}
-	var all []time.Duration
-	for _, r := range results {
-		all = append(all, r...)
-	}
-	ms := milliseconds(all)
-	return printJSON(map[string]any{
-		"count": len(ms), "seconds": took, "rate": float64(len(ms)) / took,
-		"p50": quantile(ms, 0.5), "p99": quantile(ms, 0.99), "max": quantile(ms, 1),
+		}, nil
 	})
 }
 

@@ -176,9 +176,11 @@ def user_namespace(inside, then):
 
 
 def run(command, stdin="", timeout=10):
-    """Runs a program; what it wrote and its status."""
+    """Runs a program; what it wrote, its status, how long it took."""
+    started = time.monotonic()
     done = subprocess.run(command, input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
-    return {"code": done.returncode, "out": done.stdout.decode("latin-1"), "err": done.stderr.decode("latin-1")}
+    ms = (time.monotonic() - started) * 1000
+    return {"code": done.returncode, "out": done.stdout.decode("latin-1"), "err": done.stderr.decode("latin-1"), "ms": ms}
 
 
 def run_json(command):
@@ -201,3 +203,30 @@ def fast_open(to, port, send):
     except OSError as error:
         out["error"] = name_of(error)
     return out
+
+
+def listens(port, timeout):
+    """Whether somebody listens on a port of loopback, as soon as it is so; looks every ms."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        with socket.socket() as sock:
+            if sock.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.001)
+    return False
+
+
+def answers(to, port, timeout=10):
+    """Asks a server again and again, every ms, until it answers by HTTP; the first line of the answer."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        try:
+            with socket.create_connection((to, port), 1) as sock:
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: example.test\r\nConnection: close\r\n\r\n")
+                line = sock.makefile().readline().strip()
+                if line:
+                    return line
+        except OSError:
+            pass
+        time.sleep(0.001)
+    return None
