@@ -1,12 +1,12 @@
 import config from "../deno.json" with { type: "json" };
 import { readCommandLine } from "./cli/options.ts";
 import type { Verb } from "./cli/verb.ts";
-import { RESULTS } from "./controller/controller.ts";
+import { RESULTS, runController } from "./controller/controller.ts";
 import { controllerNames, lead } from "./controller/lead.ts";
 import { leaderIdentity, runLeader } from "./controller/leader.ts";
 import { createReport } from "./controller/report.ts";
 import { WorkQueue } from "./controller/work_queue.ts";
-import { decide, decodeReview, encodeReview, verdicts } from "./core/admission.ts";
+import { verdicts } from "./core/admission.ts";
 import { becauses, objectTemplates, ownedNames } from "./core/desired_state.ts";
 import { injectionTemplate } from "./core/injected.ts";
 import { leaseTimings } from "./core/lease.ts";
@@ -34,6 +34,7 @@ import { endReasons } from "./webhook/connection.ts";
 import { Front } from "./webhook/front.ts";
 import { MountedFiles } from "./webhook/mounted_files.ts";
 import { OwnCa, serviceNames, SETTLE_MS } from "./webhook/own_ca.ts";
+import { createReview } from "./webhook/review.ts";
 import { selfDial } from "./webhook/self_dial.ts";
 
 const usage = { usage: "data-spacer [serve] [FLAGS]", flags: {} };
@@ -107,7 +108,7 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
   const templates = objectTemplates(settings);
   const mine = injectionTemplate(settings, templates);
   const caches = new Caches({ client, namespace, log, onRestart: metrics.watchRestarted });
-  const contract = new Contract({ client, namespace, mine, published: caches.contract });
+  const contract = new Contract({ client, namespace, mine, published: caches.contract, now: Date.now });
   const store = new NamespaceStore(caches, settings, () => contract.injection());
 
   const front = new Front({
@@ -116,12 +117,11 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
     ended: metrics.connectionEnded,
     failed: (error) => log.error("Cannot serve connection", { error }),
     handler: createAdmissionHandler({
-      review: (body) => {
-        const review = decodeReview(body);
-        const decision = decide(review, store.get(review.namespace), contract.injection());
-        metrics.admitted(decision.kind, decision.reason);
-        return encodeReview(review.uid, decision);
-      },
+      review: createReview({
+        view: (name) => store.get(name),
+        injection: () => contract.injection(),
+        decided: ({ kind, reason }) => metrics.admitted(kind, reason),
+      }),
       observe: {
         answered: (_status, ms) => metrics.answered(ms),
         refused: (status, error) => {

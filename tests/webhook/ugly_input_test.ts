@@ -1,49 +1,50 @@
 import assert from "node:assert/strict";
 import type { AdmissionDeps } from "../../lib/webhook/admission_server.ts";
-import { admission, encode, post, receive, receiveAll, send, TestFront } from "./support.ts";
-
-class BadReview extends Error {
-  status = 400;
-}
+import { createReview } from "../../lib/webhook/review.ts";
+import { testInjection, testPod } from "../support/pods.ts";
+import { testPolicy } from "../support/policy.ts";
+import { testReview } from "../support/reviews.ts";
+import { admission, post, receive, receiveAll, send, TestFront } from "./support.ts";
 
 const failures: unknown[] = [];
+const injection = testInjection();
+/** As in `serve`, but that asking for one namespace is a fault of ours. */
 const deps: Partial<AdmissionDeps> = {
-  review: (body) => {
-    const text = new TextDecoder().decode(body);
-    let value: { kind?: string; crash?: boolean };
-    try {
-      value = JSON.parse(text);
-    } catch {
-      throw new BadReview("Cannot read review: the body is not JSON");
-    }
-    if (value.crash) throw new Error("a bug");
-    if (value.kind !== "AdmissionReview") throw new BadReview(`Cannot review: kind must be "AdmissionReview"`);
-    return encode(`{"bytes":${body.length}}`);
-  },
+  review: createReview({
+    view(namespace) {
+      if (namespace === "crash") throw new Error("a bug");
+      return namespace === "trial-pharma" ? { policy: testPolicy(), ready: true } : undefined;
+    },
+    injection: () => injection,
+    decided() {},
+  }),
   observe: { answered() {}, refused() {}, failed: (error) => failures.push(error) },
 };
 
-const review = JSON.stringify({ kind: "AdmissionReview" });
+/** A review of a pod, with these fields of the request. */
+const reviewOf = (request: object = {}, pod = testPod()): string => JSON.stringify(testReview(pod, request));
+const review = reviewOf();
+const PATCHED = '"allowed":true,"patchtype":"jsonpatch"';
 const big = 7 << 20;
 const chunked = { "content-length": "", "transfer-encoding": "chunked" };
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
 
 /** Requests of which the whole is sent; then the answer has this status and says this. */
 const table: { name: string; request: string | (() => string); status: number; says: string }[] = [
-  { name: "a review", request: post(review), status: 200, says: `{"bytes":26}` },
+  { name: "a review", request: post(review), status: 200, says: PATCHED },
   {
     name: "a review in chunks",
     request: post(chunk(review.slice(0, 5)) + chunk(review.slice(5)) + "0\r\n\r\n", chunked),
     status: 200,
-    says: `{"bytes":26}`,
+    says: PATCHED,
   },
   {
     name: "a media type with parameters",
     request: post(review, { "content-type": "Application/JSON; charset=utf-8" }),
     status: 200,
-    says: "26",
+    says: PATCHED,
   },
-  { name: "a review of exactly 7 MiB", request: () => post(review.padEnd(big)), status: 200, says: String(big) },
+  { name: "a review of exactly 7 MiB", request: () => post(review.padEnd(big)), status: 200, says: PATCHED },
   {
     name: "another media type",
     request: post(review, { "content-type": "text/plain" }),
@@ -55,7 +56,50 @@ const table: { name: string; request: string | (() => string); status: number; s
   { name: "no body", request: post(""), status: 400, says: "not JSON" },
   { name: "no body and no length", request: post("", { "content-length": "" }), status: 400, says: "not JSON" },
   { name: "JSON that ends early", request: post(review.slice(0, -1)), status: 400, says: "not JSON" },
-  { name: "another kind", request: post(`{"kind":"Pod"}`), status: 400, says: "AdmissionReview" },
+  { name: "not an object", request: post("[]"), status: 400, says: "apiVersion must be" },
+  {
+    name: "another kind",
+    request: post(review.replace("AdmissionReview", "Pod")),
+    status: 400,
+    says: 'kind must be "AdmissionReview"',
+  },
+  {
+    name: "another version",
+    request: post(review.replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1")),
+    status: 400,
+    says: 'must be "admission.k8s.io/v1"',
+  },
+  {
+    name: "no request",
+    request: post(JSON.stringify({ ...JSON.parse(review), request: null })),
+    status: 400,
+    says: "request must be",
+  },
+  { name: "no uid", request: post(reviewOf({ uid: undefined })), status: 400, says: "request.uid must be" },
+  { name: "no object", request: post(reviewOf({ object: undefined })), status: 400, says: "request.object must be" },
+  { name: "a null object", request: post(reviewOf({ object: null })), status: 400, says: "request.object must be" },
+  { name: "a pod without spec", request: post(reviewOf({ object: {} })), status: 400, says: "spec is missing" },
+  {
+    name: "an unknown operation",
+    request: post(reviewOf({ operation: "PAINT" })),
+    status: 400,
+    says: 'operation must be "CREATE", but is "PAINT"',
+  },
+  { name: "an update", request: post(reviewOf({ operation: "UPDATE" })), status: 400, says: 'but is "UPDATE"' },
+  { name: "a subresource", request: post(reviewOf({ subResource: "binding" })), status: 400, says: "subResource" },
+  {
+    name: "a pod that breaks a rule",
+    request: post(reviewOf({}, testPod({ hostNetwork: true }))),
+    status: 200,
+    says: '"allowed":false',
+  },
+  {
+    name: "a namespace that is not known",
+    request: post(reviewOf({ namespace: "other" })),
+    status: 200,
+    says: "not ready yet",
+  },
+  { name: "lists 200,000 deep", request: post("[".repeat(200_000)), status: 400, says: "not JSON" },
   { name: "GET", request: "GET /mutate/pod HTTP/1.1\r\nhost: x\r\n\r\n", status: 405, says: "allow: POST" },
   {
     name: "HEAD of another path",
@@ -64,14 +108,14 @@ const table: { name: string; request: string | (() => string); status: number; s
     says: "/mutate/pod",
   },
   { name: "a path below", request: post(review, {}, "POST /mutate/pod/x"), status: 404, says: "/mutate/pod" },
-  { name: "a fault of ours", request: post(`{"crash":true}`), status: 500, says: "internal error" },
-  { name: "no host", request: post(review, { host: "" }), status: 200, says: "26" },
+  { name: "a fault of ours", request: post(reviewOf({ namespace: "crash" })), status: 500, says: "internal error" },
+  { name: "no host", request: post(review, { host: "" }), status: 200, says: PATCHED },
   { name: "a host that is none", request: post(review, { host: "a b/?#\\@" }), status: 404, says: "/mutate/pod" },
   {
     name: "an absolute target",
     request: post(review, {}, "POST http://[::1]:1/mutate/pod?x=/y"),
     status: 200,
-    says: "26",
+    says: PATCHED,
   },
 ];
 
@@ -165,7 +209,7 @@ Deno.test("the webhook answers ugly requests over TLS with the right status and 
 
   await t.step("pipelined requests", async () => {
     using conn = await server.tls();
-    await send(conn, post(review) + post(`{"kind":"Pod"}`) + post(review, { connection: "close" }));
+    await send(conn, post(review) + post("{}") + post(review, { connection: "close" }));
     const statuses = [...(await receiveAll(conn)).matchAll(/HTTP\/1.1 (\d+)/g)].map(([, status]) => status);
     assert.deepEqual(statuses, ["200", "400", "200"]);
   });
