@@ -53,7 +53,6 @@ const OURS: readonly string[] = [`${APP_ARMOR}${injectedNames.init}`, `${APP_ARM
 const appArmorAnnotations: Rule = {
   id: "app-armor",
   row: "values injected through annotations",
-  relaxedBy: [],
   check: (pod) =>
     Object.entries(pod.metadata?.annotations ?? {}).filter(([key, value]) =>
       key.startsWith(APP_ARMOR) && (OURS.includes(key) || !/^(runtime\/default|localhost\/.*)$/.test(value))
@@ -69,7 +68,6 @@ const RUNTIME = /^(io\.kubernetes\.cri-o\.|io\.katacontainers\.|dev\.gvisor\.|cd
 const runtimeAnnotations: Rule = {
   id: "runtime-annotations",
   row: "values injected through annotations",
-  relaxedBy: [],
   check: (pod) =>
     Object.keys(pod.metadata?.annotations ?? {}).filter((key) => RUNTIME.test(key)).map((key) => ({
       field: `metadata.annotations[${key.slice(0, 100)}]`,

@@ -14,7 +14,6 @@ const IDENTITIES = ["serviceAccountToken", "podCertificate"] as const;
 const projectedIdentities: Rule = {
   id: "projected-tokens",
   row,
-  relaxedBy: [],
   check(pod) {
     const violations: Violation[] = [];
     for (const [i, volume] of listAt(pod, ["spec", "volumes"]).entries()) {
@@ -35,7 +34,6 @@ const projectedIdentities: Rule = {
 const proxyUid: Rule = {
   id: "proxy-uid",
   row: "proxy uid at pod, container, init, ephemeral level, or image USER (invisible)",
-  relaxedBy: [],
   check: (pod, context) =>
     usedIds(pod, { first: context.proxyUid, last: context.proxyUid }, context.containers).size > 0
       ? [{ field: "spec", message: `must not use the user or group id ${context.proxyUid}` }]

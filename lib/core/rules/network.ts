@@ -7,7 +7,6 @@ const RESERVED_PORTS: readonly number[] = Object.values(ports);
 const noMoreInterfaces: Rule = {
   id: "interfaces",
   row: "more interfaces",
-  relaxedBy: [],
   check: (pod) =>
     Object.keys(pod.metadata?.annotations ?? {}).filter(isInterfaceRequest).map((key) => ({
       field: `metadata.annotations[${key.slice(0, 100)}]`,

@@ -11,7 +11,6 @@ const isReserved = (name: unknown): boolean => typeof name === "string" && name.
 const volumeNames: Rule = {
   id: "reserved-names",
   row: "reserved container or volume name",
-  relaxedBy: [],
   check(pod) {
     const seen: string[] = [];
     const violations: Violation[] = [];

@@ -1,5 +1,5 @@
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
-import type { NamespacePolicy, Profile } from "../namespace_policy.ts";
+import type { NamespacePolicy } from "../namespace_policy.ts";
 import { pathOf, type TenantContainer } from "../tenant_containers.ts";
 
 /** What a rule knows besides the pod. */
@@ -20,14 +20,15 @@ export interface Violation {
   message: string;
 }
 
-/** One condition on a pod as patched: what is silent has been filled in, so only a contradiction is left to find. */
+/**
+ * One condition on a pod as patched: what is silent has been filled in, so only a contradiction is left to find. What it leaves to a
+ * profile it reads from the policy.
+ */
 export interface Rule {
   /** Short name, for metrics and logs. */
   id: string;
   /** Row of the bypass matrix that it closes. */
   row: string;
-  /** Profiles in which it does not hold. */
-  relaxedBy: readonly Profile[];
   /** Every contradiction. */
   check(pod: Pod, context: RuleContext): Violation[];
 }
@@ -71,7 +72,6 @@ export function podRule({ id, row, field, right, must }: FieldRule): Rule {
   return {
     id,
     row,
-    relaxedBy: [],
     check: (pod, context) => right(valueAt(pod, path), context) ? [] : [{ field, message: words(must, context) }],
   };
 }
@@ -82,7 +82,6 @@ export function containerRule({ id, row, field, right, must }: FieldRule): Rule 
   return {
     id,
     row,
-    relaxedBy: [],
     check: (_pod, context) =>
       context.containers.filter(({ container }) => !right(valueAt(container, path), context))
         .map((located) => ({ field: `${pathOf(located)}.${field}`, message: words(must, context) })),
@@ -95,7 +94,6 @@ export function itemRule({ id, row, list, field, right, must }: FieldRule & { li
   return {
     id,
     row,
-    relaxedBy: [],
     check(_pod, context) {
       const violations: Violation[] = [];
       for (const located of context.containers) {

@@ -20,7 +20,6 @@ const allowList = (allowed: readonly string[]): string =>
 const extendedResources: Rule = {
   id: "extended-resources",
   row: "more interfaces",
-  relaxedBy: [],
   check(pod, { policy, containers }) {
     const violations: Violation[] = [];
     const judge = (resources: unknown, field: () => string) => {

@@ -121,7 +121,6 @@ export function keepsCapabilities(container: Container): boolean {
 export const securityContextRules: readonly Rule[] = securityFields.map((field): Rule => ({
   id: field.id,
   row: field.row,
-  relaxedBy: [],
   check: (pod, context) =>
     context.containers
       .filter(({ container }) => !field.right(effective(field, container, pod.spec?.securityContext), context))

@@ -19,7 +19,6 @@ const KINDS: readonly string[] = [
 export const volumeKinds: Rule = {
   id: "volume-kinds",
   row: "hostNetwork, hostPID, hostIPC, hostPort, privileged, hostPath, procMount, Windows",
-  relaxedBy: [],
   check(pod) {
     const violations: Violation[] = [];
     for (const [i, volume] of listAt(pod, ["spec", "volumes"]).entries()) {
