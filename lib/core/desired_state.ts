@@ -87,7 +87,7 @@ export function ownedFacts(kind: OwnedKind, object: StoredObject): Owned | undef
 /** Renders our objects for these settings. */
 export function objectTemplates(settings: Settings): ObjectTemplates {
   return {
-    ConfigMap: template("v1", "ConfigMap", { data: renderEnvoyConfig(settings) }),
+    ConfigMap: template("v1", "ConfigMap", { data: renderEnvoyConfig() }),
     NetworkPolicy: template("networking.k8s.io/v1", "NetworkPolicy", { spec: networkPolicySpec(settings) }),
   };
 }

@@ -4,7 +4,6 @@ import { ADMIN_SOCKET, clusters } from "./envoy/clusters.ts";
 import { listeners } from "./envoy/listeners.ts";
 import type { Message } from "./envoy/message.ts";
 import { envoyFiles, paths } from "./names.ts";
-import type { Settings } from "./settings.ts";
 
 /**
  * Envoy's command line behind `-c FILE`. `--disable-hot-restart` is part of the boundary: the hot-restart sockets are abstract, so every process
@@ -32,7 +31,7 @@ function resourceFile(resources: Message[]): string {
 }
 
 /** The data of the ConfigMap with Envoy's configuration: file name to text, the same for all pods of all namespaces. */
-export function renderEnvoyConfig(_settings: Settings): Record<string, string> {
+export function renderEnvoyConfig(): Record<string, string> {
   const values: Record<string, string> = {
     ADMIN_SOCKET,
     CONFIG: paths.config,

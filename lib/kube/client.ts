@@ -145,7 +145,7 @@ export class KubeClient implements Disposable {
 
   /** Deletes one object. */
   async delete(resource: Resource<unknown>, options: DeleteOptions): Promise<void> {
-    const { uid, resourceVersion, gracePeriodSeconds, propagationPolicy, dryRun } = options;
+    const { uid, resourceVersion, gracePeriodSeconds, dryRun } = options;
     const preconditions = uid === undefined && resourceVersion === undefined ? undefined : { uid, resourceVersion };
     // With a body the API server reads no options from the query: there a dry run would delete.
     const body = {
@@ -153,7 +153,6 @@ export class KubeClient implements Disposable {
       kind: "DeleteOptions",
       preconditions,
       gracePeriodSeconds,
-      propagationPolicy,
       dryRun: dryRun ? ["All"] : undefined,
     };
     await this.#json({

@@ -12,8 +12,6 @@ export interface MountedFilesDeps {
   /** The host name that API servers call; the certificate must be for it. */
   host: string;
   log: Log;
-  /** Told of each look that found no pair to use. */
-  failed?: () => void;
   /** Wall clock, ms since 1970. */
   now?: () => number;
   /** How often to look without being told, ms; 10 s if absent. */
@@ -54,7 +52,7 @@ export class MountedFiles implements CertificateSource {
 
   /** The pair in the files, if it is another than the one in use and can be used. */
   async #look(): Promise<KeyPair | undefined> {
-    const { certFile, keyFile, host, log, failed, now = Date.now } = this.#deps;
+    const { certFile, keyFile, host, log, now = Date.now } = this.#deps;
     try {
       const cert = await Deno.readTextFile(certFile);
       const key = await Deno.readTextFile(keyFile);
@@ -64,7 +62,6 @@ export class MountedFiles implements CertificateSource {
       this.#seen = undefined;
       return this.#used = pair;
     } catch (error) {
-      failed?.();
       const seen = String(error);
       if (seen !== this.#seen) {
         log.error("Cannot use mounted certificate", { certFile, keyFile, error, kept: !!this.#used });

@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { proxyArgs, renderEnvoyConfig } from "../../lib/core/envoy_config.ts";
 import { envoyFiles, paths, ports } from "../../lib/core/names.ts";
-import { testSettings } from "../support/settings.ts";
 
-const files = renderEnvoyConfig(testSettings());
+const files = renderEnvoyConfig();
 const listeners = JSON.parse(files[envoyFiles.listeners]!).resources;
 const clusters = JSON.parse(files[envoyFiles.clusters]!).resources;
 
@@ -81,13 +80,12 @@ Deno.test("renderEnvoyConfig() gives every log the same fields, each string of a
 });
 
 Deno.test("renderEnvoyConfig() derives a file's version from its contents", () => {
-  assert.equal(files[envoyFiles.listeners], renderEnvoyConfig(testSettings())[envoyFiles.listeners]);
+  assert.equal(files[envoyFiles.listeners], renderEnvoyConfig()[envoyFiles.listeners]);
   const versions = [envoyFiles.listeners, envoyFiles.clusters].map((name) => JSON.parse(files[name]!).version_info);
   assert.notEqual(versions[0], versions[1]);
 });
 
-Deno.test("renderEnvoyConfig() is the same for all settings, and far below what a ConfigMap holds", () => {
-  assert.deepEqual(renderEnvoyConfig(testSettings({ proxyUids: { first: 5, last: 6 } })), files);
+Deno.test("renderEnvoyConfig() is far below what a ConfigMap holds", () => {
   assert.ok(Object.values(files).join("").length < 40_000);
 });
 

@@ -13,7 +13,7 @@ const released = [
 
 Deno.test("sidecars of every release find their files in what this version writes, and can restart", async (t) => {
   const settings = testSettings();
-  const files = renderEnvoyConfig(settings);
+  const files = renderEnvoyConfig();
   const { head } = objectTemplates(settings).ConfigMap;
   for (const release of released) {
     await t.step(release.version, () => {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { proxyArgs, renderEnvoyConfig } from "../../lib/core/envoy_config.ts";
 import { envoyFiles, ports } from "../../lib/core/names.ts";
-import { testSettings } from "../support/settings.ts";
 import { until } from "../cluster/processes.ts";
 import { addresses, TENANT, World } from "./pods.ts";
 import { missing, prepare, run } from "./tools.ts";
@@ -36,7 +35,7 @@ async function validate(text: string): Promise<{ code: number; err: string }> {
 }
 
 Deno.test({ ...only, name: "Envoy validates all that the renderer makes, without a warning" }, async (t) => {
-  const text = inlined(renderEnvoyConfig(testSettings()));
+  const text = inlined(renderEnvoyConfig());
   await t.step("as rendered", async () => {
     const { code, err } = await validate(text);
     assert.equal(code, 0, err);

@@ -1,7 +1,6 @@
 import { renderEnvoyConfig } from "../../lib/core/envoy_config.ts";
 import { CONNTRACK_MARK, ports } from "../../lib/core/names.ts";
 import { redirectArgs, redirectScript } from "../../lib/core/redirect_script.ts";
-import { testSettings } from "../support/settings.ts";
 import { until } from "../cluster/processes.ts";
 import { Envoy, type Record_ } from "./envoy.ts";
 import { type Identity, Namespace, type Service } from "./namespace.ts";
@@ -314,7 +313,7 @@ export class World implements AsyncDisposable {
     const config = `${folder}/config`;
     await Deno.mkdir(config);
     await Deno.chmod(folder, 0o755);
-    for (const [name, text] of Object.entries(renderEnvoyConfig(testSettings()))) {
+    for (const [name, text] of Object.entries(renderEnvoyConfig())) {
       await Deno.writeTextFile(`${config}/${name}`, text);
     }
 
