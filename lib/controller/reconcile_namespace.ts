@@ -1,6 +1,7 @@
 import {
   type Because,
   digestOf,
+  type ObjectTemplates,
   type Owned,
   ownedFacts,
   type OwnedKind,
@@ -8,12 +9,12 @@ import {
   plan,
   type PlanStep,
 } from "../core/desired_state.ts";
-import type { ObjectTemplates } from "../core/desired_state.ts";
 import type { Finding } from "../core/reasons.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { isConflict, isNotFound, KubeError } from "../kube/errors.ts";
-import { type KubeObject, type Resource, resources } from "../kube/resources.ts";
+import { type KubeObject, resources } from "../kube/resources.ts";
 import type { NamespaceStore } from "../state/namespaces.ts";
+import { ownedResources } from "../state/owned_resources.ts";
 import { REMIND_MS, type Reminders } from "./reminders.ts";
 import type { Tampering } from "./tampering.ts";
 import type { Written } from "./written.ts";
@@ -37,11 +38,6 @@ export interface ReconcileNamespaceDeps {
 
 /** A reconciler: brings what is in a namespace to what should be. */
 export type ReconcileNamespace = (name: string, signal: AbortSignal) => Promise<{ requeueAfterMs?: number }>;
-
-const ownedResources: Readonly<Record<OwnedKind, Resource<KubeObject>>> = {
-  ConfigMap: resources.ConfigMap as Resource<KubeObject>,
-  NetworkPolicy: resources.NetworkPolicy as Resource<KubeObject>,
-};
 
 /** Makes the reconciler of offloaded namespaces. */
 export function reconcileNamespace(deps: ReconcileNamespaceDeps): ReconcileNamespace {

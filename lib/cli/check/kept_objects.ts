@@ -9,7 +9,7 @@ import {
   type PlanStep,
 } from "../../core/desired_state.ts";
 import { objects as names } from "../../core/names.ts";
-import { type KubeObject, type Resource, resources } from "../../kube/resources.ts";
+import { ownedResources } from "../../state/owned_resources.ts";
 import { type Check, type CheckDeps, fail, type Finding, ok, warn } from "./check.ts";
 import { count, groups, someNames } from "./names.ts";
 import { logs } from "./remedies.ts";
@@ -23,11 +23,6 @@ const STATES: Readonly<Record<PlanStep["because"], { level: "warn" | "fail"; sta
   outdated: { level: "warn", state: "is as the version before made it" },
   "opted-out": { level: "warn", state: "is left over where the namespace opts out" },
   "not-offloaded": { level: "warn", state: "is left over where the namespace is not offloaded any more" },
-};
-
-const kinds: Readonly<Record<OwnedKind, Resource<KubeObject>>> = {
-  ConfigMap: resources.ConfigMap as Resource<KubeObject>,
-  NetworkPolicy: resources.NetworkPolicy as Resource<KubeObject>,
 };
 
 /** Whether the controller has nothing to do: by the plan that it makes itself. */
@@ -89,7 +84,7 @@ function* byState(steps: PlanStep[], ownNamespace: string): Iterable<Finding> {
 
 function list(kind: OwnedKind, { client }: CheckDeps): Promise<Owned[]> {
   const fieldSelector = `metadata.name=${ownedNames[kind]}`;
-  return collect(client, kinds[kind], { fieldSelector }, (object) => ownedFacts(kind, object));
+  return collect(client, ownedResources[kind], { fieldSelector }, (object) => ownedFacts(kind, object));
 }
 
 function withDigests(templates: ObjectTemplates, digests: Readonly<Record<OwnedKind, string>>): ObjectTemplates {
