@@ -1,16 +1,12 @@
 import assert from "node:assert/strict";
-import { parse } from "yaml";
 import { BadReviewError, decide, decodeReview, encodeReview } from "../../lib/core/admission.ts";
-import { injectionTemplate } from "../../lib/core/injected.ts";
-import { PreparedTemplate } from "../../lib/core/injection.ts";
 import { applyPatch, type Operation } from "../support/json_patch.ts";
-import { liqoPod } from "../support/pods.ts";
+import { testInjection } from "../support/pods.ts";
 import { testPolicy } from "../support/policy.ts";
-import { testSettings } from "../support/settings.ts";
-import { filesOf, readFile } from "../support/tree.ts";
 import { breach } from "./breach.ts";
 import { mutate, mutateBytes } from "./mutate.ts";
 import { Random } from "./random.ts";
+import { seedPods } from "./seeds.ts";
 
 /** Mutated reviews in one run; `FUZZ_RUNS=1000000` for a long one. */
 const RUNS = Number(Deno.env.get("FUZZ_RUNS") ?? 100_000);
@@ -18,8 +14,8 @@ const RUNS = Number(Deno.env.get("FUZZ_RUNS") ?? 100_000);
 /** `FUZZ_SEED` repeats a run. */
 const SEED = Number(Deno.env.get("FUZZ_SEED") ?? Date.now() % 1_000_000_000);
 
-const template = injectionTemplate(testSettings({ initImage: "init:1", proxyImage: "proxy:1" }));
-const injection = { current: new PreparedTemplate(template), accepted: [] };
+const images = { init: "init:1", proxy: "proxy:1" };
+const injection = testInjection({ initImage: images.init, proxyImage: images.proxy });
 const view = { policy: testPolicy(), ready: true };
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -40,20 +36,9 @@ function review(pod: unknown): Record<string, unknown> {
   };
 }
 
-/** Liqo's pod, all goldens, and a pod that is injected already. */
-async function seeds(): Promise<unknown[]> {
-  const files = (await filesOf("tests/testdata/pods")).filter((file) => file.endsWith(".yaml"));
-  const pods: unknown[] = await Promise.all(files.map(async (file) => parse(await readFile(file))));
-  const plain = await liqoPod();
-  const decision = decide({ uid: "u", namespace: "trial-pharma", pod: plain }, view, injection);
-  assert.equal(decision.kind, "patch");
-  const answer = JSON.parse(decoder.decode(encodeReview("u", decision)));
-  return [...pods, plain, applyPatch(plain, JSON.parse(atob(answer.response.patch)) as Operation[])].map(review);
-}
-
 Deno.test(`admission survives ${RUNS} mutated reviews, and lets no pod through that breaks a rule (FUZZ_SEED=${SEED})`, async () => {
   const random = new Random(SEED);
-  const all = await seeds();
+  const all = (await seedPods(injection)).map(review);
   const counts = { bad: 0, deny: 0, patch: 0, allow: 0 };
   for (let run = 0; run < RUNS; run++) {
     let bytes: Uint8Array = encoder.encode(JSON.stringify(mutate(random.of(all), random)));
@@ -88,6 +73,6 @@ function judge(body: Uint8Array, which: string): "bad" | "deny" | "patch" | "all
     ? []
     : JSON.parse(decoder.decode(Uint8Array.fromBase64(response.patch)));
   const pod = applyPatch(decoded.pod, operations as Operation[]);
-  assert.equal(breach(pod), undefined, `${which}: ${JSON.stringify(pod).slice(0, 3_000)}`);
+  assert.equal(breach(pod, images), undefined, `${which}: ${JSON.stringify(pod).slice(0, 3_000)}`);
   return operations.length > 0 ? "patch" : "allow";
 }
