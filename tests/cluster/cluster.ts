@@ -80,6 +80,8 @@ export class Cluster implements AsyncDisposable {
   readonly processes: Processes;
   /** Folder with the logs of all processes. */
   readonly logs: string;
+  /** Processes without which there is no use in waiting for anything. */
+  protected readonly essential: readonly string[] = ["etcd", "apiserver", "controllers"];
   readonly #authority: Authority;
   readonly #http: Deno.HttpClient;
   readonly #commands: Commands;
@@ -227,7 +229,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Waits for a ServiceAccount: the default one comes 0.1 to 0.3 s after its namespace, and Pods are refused until then. */
   async serviceAccount(namespace: string, name = "default"): Promise<void> {
-    await this.#until(`ServiceAccount ${namespace}/${name}`, async () => {
+    await this.waitFor(`ServiceAccount ${namespace}/${name}`, async () => {
       const { status } = await this.request(`/api/v1/namespaces/${namespace}/serviceaccounts/${name}`);
       return status === 200;
     });
@@ -235,7 +237,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Waits until the API server says that it is ready, and etcd answers it. @throws {Error} with the log of what ended. */
   async ready(): Promise<void> {
-    await this.#until("ready API server", async () => {
+    await this.waitFor("ready API server", async () => {
       for (const path of ["/readyz", "/api/v1/namespaces/default"]) { // /readyz knows about etcd only as of a while ago
         const { status } = await this.request(path, { signal: AbortSignal.timeout(2_000) });
         if (status !== 200) return false;
@@ -244,10 +246,11 @@ export class Cluster implements AsyncDisposable {
     });
   }
 
-  async #until(what: string, look: () => Promise<boolean>): Promise<void> {
+  /** Waits until `look` says yes; it may fail meanwhile. @throws {Error} in vain, or with the log of a process that has ended. */
+  protected async waitFor(what: string, look: () => Promise<boolean>): Promise<void> {
     await until(async () => {
       if (await look().catch(() => false)) return true;
-      for (const name of ["etcd", "apiserver", "controllers"]) {
+      for (const name of this.essential) {
         const code = await this.processes.exitCode(name);
         if (code !== undefined) {
           throw new Error(

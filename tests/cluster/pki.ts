@@ -15,7 +15,7 @@ export interface Subject {
   name: string;
   /** Organisations: the groups, for a client. */
   groups?: string[];
-  /** Names and IPv4 addresses of a server; makes it a server's certificate. */
+  /** Names and addresses of a server; makes it a server's certificate. */
   hosts?: string[];
 }
 
@@ -58,7 +58,7 @@ export class Authority {
     const keys = await newKeys();
     const use = hosts ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth;
     const names = (hosts ?? []).map((value) => ({
-      type: /^[\d.]+$/.test(value) ? "ip" as const : "dns" as const,
+      type: /^[\d.]+$|:/.test(value) ? "ip" as const : "dns" as const,
       value,
     }));
     const certificate = await x509.X509CertificateGenerator.create({

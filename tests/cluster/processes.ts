@@ -23,7 +23,8 @@ export class Processes implements AsyncDisposable {
   readonly folder: string;
   readonly #guard: Deno.ChildProcess;
   readonly #commands: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #started = new Set<string>();
+  /** Names, and whether the process that does the work is a child of the one started. */
+  readonly #started = new Map<string, boolean>();
   #disposed: Promise<void> | undefined;
 
   private constructor(folder: string) {
@@ -41,9 +42,23 @@ export class Processes implements AsyncDisposable {
 
   /** A guard with an empty temporary folder. */
   static async create(prefix: string): Promise<Processes> {
-    const folder = await Deno.makeTempDir({ prefix });
+    return await Processes.in(await Deno.makeTempDir({ prefix }));
+  }
+
+  /** A guard with this folder, which is empty. */
+  static async in(folder: string): Promise<Processes> {
     for (const name of ["logs", "run"]) await Deno.mkdir(`${folder}/${name}`);
     return new Processes(folder);
+  }
+
+  /** Process id of the guard. While it lives, the folder and all that belongs to it are in use. */
+  get guard(): number {
+    return this.#guard.pid;
+  }
+
+  /** Has a shell run `line` when all is to end, before any process is killed. Where it fails, the folder stays, with `logs/ending.log`. */
+  async beforeEnd(line: string): Promise<void> {
+    await Deno.writeTextFile(`${this.folder}/ending`, `${line}\n`, { append: true });
   }
 
   /** Has a shell run `line` at the end, when all processes have ended. */
@@ -54,7 +69,7 @@ export class Processes implements AsyncDisposable {
   /** Starts `name` and returns its process id. A name whose process has ended can be started again. */
   async start(name: string, options: ProcessOptions): Promise<number> {
     const { command, env = {}, log = this.logFile(name) } = options;
-    this.#started.add(name);
+    this.#started.set(name, FORKING.includes(command[0]!));
     const file = `${this.folder}/run/${name}`;
     for (const old of [`${file}.pid`, `${file}.exit`]) await Deno.remove(old).catch(() => {});
     const variables = Object.entries(env).map(([key, value]) => `export ${key}=${quote(value)}\n`).join("");
@@ -77,7 +92,7 @@ export class Processes implements AsyncDisposable {
   async stop(name: string, signal: Deno.Signal, ms = 20_000): Promise<ExitCode> {
     if (!this.#started.has(name)) return 0;
     const pid = await this.pid(name);
-    if (pid !== undefined) Deno.kill(pid, signal);
+    if (pid !== undefined) Deno.kill(this.#started.get(name) ? await onlyChild(pid) : pid, signal);
     return await until(() => this.exitCode(name), { ms, what: `end of ${name} after ${signal}` });
   }
 
@@ -97,11 +112,24 @@ export class Processes implements AsyncDisposable {
     this.#disposed ??= this.#commands.close().catch(() => {}).then(async () => {
       await this.#guard.status;
       if (await exists(this.folder)) {
-        throw new Error(`Cannot remove ${this.folder}: the guard of the cluster was killed`);
+        throw new Error(
+          `Cannot remove ${this.folder}: its guard was killed, or ${this.folder}/logs/ending.log says why`,
+        );
       }
     });
     return this.#disposed;
   }
+}
+
+/** They enter namespaces, then wait for a child that runs the command. */
+const FORKING = ["nsenter", "unshare"];
+
+/** The process that `parent` has started, as soon as it has. */
+export async function onlyChild(parent: number): Promise<number> {
+  return await until(async () => {
+    const { stdout } = await new Deno.Command("pgrep", { args: ["-P", `${parent}`] }).output();
+    return Number(new TextDecoder().decode(stdout)) || undefined;
+  }, { ms: 10_000, what: `child of process ${parent}` });
 }
 
 /** Options of {@linkcode until}. */
