@@ -1,3 +1,4 @@
+import { encodeText } from "./base64.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -63,9 +64,7 @@ function runPlugin(
         ? {
           cluster: {
             server: cluster.server,
-            ...(cluster.ca === undefined
-              ? {}
-              : { "certificate-authority-data": new TextEncoder().encode(cluster.ca).toBase64() }),
+            ...(cluster.ca === undefined ? {} : { "certificate-authority-data": encodeText(cluster.ca) }),
           },
         }
         : {}),

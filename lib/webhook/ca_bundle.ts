@@ -1,5 +1,6 @@
 import type { MutatingWebhookConfiguration } from "kubernetes-types/admissionregistration/v1.d.ts";
 import type { BundleFacts } from "../core/certificate_plan.ts";
+import { decodeText, encodeText } from "../kube/base64.ts";
 import type { JsonPatchOp } from "../kube/calls.ts";
 import { type Certificate, readCertificates } from "./certificates.ts";
 
@@ -14,7 +15,9 @@ export interface BundleConfiguration {
 export function projectBundles(configuration: MutatingWebhookConfiguration): BundleConfiguration {
   return {
     resourceVersion: configuration.metadata?.resourceVersion ?? "",
-    bundles: (configuration.webhooks ?? []).map(({ clientConfig }) => decode(clientConfig.caBundle)),
+    bundles: (configuration.webhooks ?? []).map(({ clientConfig }) =>
+      decodeText(clientConfig.caBundle ?? "") ?? "not base64"
+    ),
   };
 }
 
@@ -40,7 +43,7 @@ export function readBundles(configuration: BundleConfiguration, expected: Readon
 
 /** The patch that makes each `caBundle` hold just these certificates (PEM), if nobody has written meanwhile. */
 export function bundlePatch(configuration: BundleConfiguration, certificates: readonly string[]): JsonPatchOp[] {
-  const value = new TextEncoder().encode(certificates.join("")).toBase64();
+  const value = encodeText(certificates.join(""));
   return [
     { op: "test", path: "/metadata/resourceVersion", value: configuration.resourceVersion },
     ...configuration.bundles.map((_, index): JsonPatchOp => ({
@@ -81,12 +84,4 @@ export function bundleFacts(content: BundleContent, since: SinceWhen, steadyMs: 
     })),
     surplusMs: since.ms(SURPLUS, steadyMs),
   };
-}
-
-function decode(base64: string | undefined): string {
-  try {
-    return new TextDecoder().decode(Uint8Array.fromBase64(base64 ?? ""));
-  } catch {
-    return "not base64";
-  }
 }

@@ -1,6 +1,7 @@
 import type { Secret } from "kubernetes-types/core/v1.d.ts";
 import type { SecretFacts } from "../core/certificate_plan.ts";
 import { labels, objects, PRODUCT } from "../core/names.ts";
+import { decodeText, encodeText } from "../kube/base64.ts";
 import { type Certificate, isKeyOf, readCertificates } from "./certificates.ts";
 import type { Authority } from "./x509.ts";
 
@@ -48,7 +49,7 @@ export function projectCaSecret(secret: Secret): CaSecret {
 export function readCaSecret(secret: CaSecret): CaSecretContent {
   const authorities = new Map<string, Authority>();
   const certificates = new Map<string, Certificate>();
-  const text = (key: string): string => decode(secret.data[key] ?? "");
+  const text = (key: string): string => decodeText(secret.data[key] ?? "") ?? "";
 
   function authority(certKey: string, keyKey: string): Certificate | undefined {
     const [certificate] = readCertificates(text(certKey)).certificates;
@@ -76,7 +77,7 @@ export function writeCaSecret(
   const { current, next, previous, previousUntil } = update;
   const data: Record<string, string> = {};
   const put = (key: string, value: string | undefined): void => {
-    if (value !== undefined && value !== "") data[key] = encode(value);
+    if (value !== undefined && value !== "") data[key] = encodeText(value);
   };
   put(keys.currentCert, current?.cert);
   put(keys.currentKey, current?.key);
@@ -96,17 +97,4 @@ export function writeCaSecret(
     type: "Opaque",
     data,
   };
-}
-
-function encode(text: string): string {
-  return new TextEncoder().encode(text).toBase64();
-}
-
-/** The text of a value of a Secret's data; "" if it is not base64. */
-function decode(base64: string): string {
-  try {
-    return new TextDecoder().decode(Uint8Array.fromBase64(base64));
-  } catch {
-    return "";
-  }
 }

@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { AuthorityFacts } from "../core/certificate_plan.ts";
+import { CERTIFICATE } from "../kube/pem.ts";
 import { AUTHORITY_NAME } from "./x509.ts";
 
 /** A certificate that was read. Times are ms since 1970. */
@@ -10,13 +11,11 @@ export interface Certificate extends AuthorityFacts {
   isOurs: boolean;
 }
 
-const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-
 /** The certificates in a PEM text, and whether there is anything else in it. */
 export function readCertificates(pem: string): { certificates: Certificate[]; rest: boolean } {
   const certificates: Certificate[] = [];
-  let rest = pem.replaceAll(BLOCK, "").trim() !== "";
-  for (const [block] of pem.matchAll(BLOCK)) {
+  let rest = pem.replaceAll(CERTIFICATE, "").trim() !== "";
+  for (const [block] of pem.matchAll(CERTIFICATE)) {
     try {
       certificates.push(read(block));
     } catch {

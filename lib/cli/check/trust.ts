@@ -1,3 +1,4 @@
+import { decodeText } from "../../kube/base64.ts";
 import { resources } from "../../kube/resources.ts";
 import { type Certificate, readCertificates } from "../../webhook/certificates.ts";
 import { type Check, type CheckDeps, fail, type Finding, ok, warn } from "./check.ts";
@@ -20,7 +21,8 @@ export const webhookTrust: Check = {
     const configuration = await survey.webhookConfiguration();
     const webhook = configuration && webhookOf(configuration, settings);
     if (webhook === undefined) return; // said by another check
-    const pem = decode(webhook.clientConfig.caBundle);
+    const { caBundle } = webhook.clientConfig;
+    const pem = caBundle && (decodeText(caBundle) ?? "not base64"); // which the API server lets nobody write
     yield* examineBundle(pem, deps);
     const addresses = await endpoints(deps);
     if (addresses.length === 0) {
@@ -86,15 +88,6 @@ async function* examineEndpoints(ca: string, addresses: Address[], deps: CheckDe
         logs(namespace),
       )
       : ok(`The certificate of ${where} cannot be seen from here (${why}); the trial pods go through it`);
-  }
-}
-
-function decode(base64: string | undefined): string | undefined {
-  if (!base64) return undefined;
-  try {
-    return new TextDecoder().decode(Uint8Array.fromBase64(base64));
-  } catch {
-    return "not base64"; // the API server lets nobody write this
   }
 }
 
