@@ -164,10 +164,18 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
     certificate.run(background.signal, (pair) => front.use(pair)),
     events.run(background.signal),
   ];
-  const leading = (async () => {
+  const ready = (async () => {
     await Promise.all([contract.publish(signal), caches.synced()]);
     contract.follow();
     published = true;
+  })();
+  const renewing = (async () => {
+    await ready;
+    const reconcile = (_key: string, running: AbortSignal) => contract.renew(running);
+    await runController({ name: "own-contract", sources: [contract], reconcile, workers: 1, log }, background.signal);
+  })();
+  const leading = (async () => {
+    await ready;
     await runLeader({
       client,
       namespace,
@@ -194,11 +202,11 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
     }, signal);
   })();
   try {
-    await Promise.race([leading, ...work]);
+    await Promise.race([leading, renewing, ...work]);
   } finally {
     await front.drain({ graceMs: 500, ms: 5_000 });
     background.abort();
-    await Promise.allSettled([...work, events.flush(AbortSignal.timeout(1_000)), ops.shutdown()]);
+    await Promise.allSettled([renewing, ...work, events.flush(AbortSignal.timeout(1_000)), ops.shutdown()]);
   }
 }
 

@@ -132,7 +132,8 @@ Deno.test("creation is judged by what replicas publish, and by our own container
   }
 
   const other = injectionTemplate(testSettings({ proxyImage: "other" }));
-  const published = publish(publish(undefined, template), other)!;
+  const at = { now: 0 };
+  const published = publish(publish(undefined, template, at), other, at)!;
   const keys = ["0", "1"].flatMap((n) => used.filter((text) => text.endsWith("-")).map((prefix) => prefix + n));
   assert.deepEqual(Object.keys(published).sort(), ["templates.json", ...keys].sort());
   assert.equal(published["init-script-1"], init.command![2]);

@@ -1,4 +1,4 @@
-import { publish, publishedTemplates, repair } from "../core/contract.ts";
+import { type At, expiry, publish, publishedTemplates, renew, RENEW_MS, repair } from "../core/contract.ts";
 import type { InjectionTemplate } from "../core/injected.ts";
 import { type Injection, PreparedTemplate } from "../core/injection.ts";
 import { labels, objects, PRODUCT } from "../core/names.ts";
@@ -16,7 +16,11 @@ export interface ContractDeps {
   mine: InjectionTemplate;
   /** The contract ConfigMap's data, as watched; its key is `namespace/name`. */
   published: Source<Readonly<Record<string, string>>>;
+  /** Wall clock, ms since 1970: replicas compare their times. */
+  now(): number;
 }
+
+type Data = Readonly<Record<string, string>>;
 
 /** How often another replica may win the race to publish before that is a fault. */
 const TRIES = 10;
@@ -28,27 +32,32 @@ const TRIES = 10;
 export class Contract {
   readonly #deps: ContractDeps;
   #injection: Injection;
+  /** When the first of those that are accepted stops being so. */
+  #until = Infinity;
 
   constructor(deps: ContractDeps) {
     this.#deps = deps;
     this.#injection = { current: new PreparedTemplate(deps.mine), accepted: [] };
   }
 
-  /** What is injected here, and what is accepted besides. */
+  /** What is injected here, and what is accepted besides. What has expired is not, whether or not the leader has taken it off. */
   injection(): Injection {
+    if (this.#deps.now() >= this.#until) this.#update();
     return this.#injection;
   }
 
   /** Follows the ConfigMap; returns how to end that. */
   follow(): () => void {
-    const { mine, published, namespace } = this.#deps;
-    const update = () => {
-      const templates = publishedTemplates(published.get(`${namespace}/${objects.contract}`));
-      const others = templates.filter((template) => template.id !== mine.id);
-      this.#injection = { ...this.#injection, accepted: others.map((template) => new PreparedTemplate(template)) };
-    };
-    update();
-    return published.subscribe(update);
+    this.#update();
+    return this.#deps.published.subscribe(() => this.#update());
+  }
+
+  #update(): void {
+    const { mine, published, namespace, now } = this.#deps;
+    const others = publishedTemplates(published.get(`${namespace}/${objects.contract}`))
+      .filter((template) => template.id !== mine.id && expiry(template) > now());
+    this.#injection = { ...this.#injection, accepted: others.map((template) => new PreparedTemplate(template)) };
+    this.#until = Math.min(...others.map(expiry));
   }
 
   /** Calls `listener` with the ConfigMap's key now and after each change, its deletion too, until the returned function is called. */
@@ -63,39 +72,58 @@ export class Contract {
    *
    * @throws {KubeError} if the API server refuses.
    */
-  publish(signal: AbortSignal): Promise<void> {
-    return this.#write(publish, signal);
+  async publish(signal: AbortSignal): Promise<void> {
+    await this.#write((data, at) => publish(data, this.#deps.mine, at), signal);
   }
 
   /**
-   * Puts right what somebody else has changed. For the leader alone: replicas of three versions would push each other out for ever.
+   * Puts right what somebody else has changed, and takes off what has expired. For the leader alone: replicas of three versions would push
+   * each other out for ever. Returns in how many ms the next one expires.
    *
    * @throws {KubeError} if the API server refuses.
    */
-  repair(signal: AbortSignal): Promise<void> {
-    return this.#write(repair, signal);
+  async repair(signal: AbortSignal): Promise<{ requeueAfterMs?: number }> {
+    const data = await this.#write((data, at) => repair(data, this.#deps.mine, at), signal);
+    const next = Math.min(...publishedTemplates(data).map(expiry));
+    return next === Infinity ? {} : { requeueAfterMs: Math.max(0, next - this.#deps.now()) };
   }
 
-  async #write(change: typeof publish, signal: AbortSignal): Promise<void> {
+  /**
+   * Keeps what this replica injects acceptable while a newer version is there too. Returns in how many ms to do so again.
+   *
+   * @throws {KubeError} if the API server refuses.
+   */
+  async renew(signal: AbortSignal): Promise<{ requeueAfterMs: number }> {
+    const { mine, now, published, namespace } = this.#deps;
+    const due = renew(published.get(`${namespace}/${objects.contract}`), mine, { now: now() }) !== undefined;
+    if (due) await this.#write((data, at) => renew(data, mine, at), signal);
+    return { requeueAfterMs: RENEW_MS };
+  }
+
+  /** Writes what `change` makes of the data, again after a conflict; returns what is there then. */
+  async #write(change: (data: Data | undefined, at: At) => Data | undefined, signal: AbortSignal): Promise<Data> {
     for (let tries = 1;; tries++) {
       try {
-        return await this.#writeOnce(change, signal);
+        return await this.#writeOnce((data) => change(data, { now: this.#deps.now() }), signal);
       } catch (error) {
         if (!isConflict(error) || tries === TRIES) throw error;
       }
     }
   }
 
-  async #writeOnce(change: typeof publish, signal: AbortSignal): Promise<void> {
-    const { client, namespace, mine } = this.#deps;
+  async #writeOnce(change: (data: Data | undefined) => Data | undefined, signal: AbortSignal): Promise<Data> {
+    const { client, namespace } = this.#deps;
     const metadata = { name: objects.contract, namespace, labels: { [labels.managedBy]: PRODUCT } };
     try {
       const present = await client.get(resources.ConfigMap, { namespace, name: objects.contract, signal });
-      const data = change(present.data, mine);
+      const data = change(present.data);
       if (data !== undefined) await client.replace(resources.ConfigMap, { ...present, data }, { signal });
+      return data ?? present.data ?? {};
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      await client.create(resources.ConfigMap, { metadata, data: change(undefined, mine)! }, { signal });
+      const data = change(undefined);
+      if (data !== undefined) await client.create(resources.ConfigMap, { metadata, data }, { signal });
+      return data ?? {};
     }
   }
 }

@@ -105,6 +105,16 @@ Deno.test("where nothing calls the webhook any more, a pod without our container
       await doors.passes(LIQO, dryRun(await plain(namespace)));
     });
   }
+  await t.step("refused: as the one before makes them, once that is no longer published", async () => {
+    const gone = ["init-image-1", "init-script-1", "proxy-image-1"].map((key) => [key, null]);
+    await doors.passes(ADMINISTRATOR, patch(CONTRACT, { data: Object.fromEntries(gone) }));
+    await until(async () => {
+      const { path, body } = dryRun(await copy(first));
+      return (await cluster.request(path, { ...LIQO, body })).status === 403 || undefined;
+    }, { ms: 5_000, what: "refusal" });
+    await doors.refused(POLICY, LIQO, await copy(first));
+    await doors.passes(LIQO, dryRun(await copy(second)));
+  });
   await t.step("refused: every pod, once nothing says what is right", async () => {
     const { path, body } = dryRun(await copy(second));
     await cluster.call(CONTRACT, { method: "DELETE" });
@@ -119,6 +129,44 @@ Deno.test("where nothing calls the webhook any more, a pod without our container
   await cluster.call(WEBHOOKS, { body: { ...webhook, metadata: { name, labels, annotations } } });
   await dataSpacer.startReplica({ flags: FLAGS });
   await create("third");
+});
+
+Deno.test("what the version before makes stays right for an hour after the upgrade, then the leader forgets it", async () => {
+  const before = await cluster.call<{ data: Record<string, string> }>(CONTRACT);
+  const rolledBack = await dataSpacer.startReplica({});
+  const upgraded = await dataSpacer.startReplica({ flags: FLAGS });
+  const old = dryRun(await copy(first));
+  const contract = async () => (await cluster.call<{ data: Record<string, string> }>(CONTRACT)).data;
+  const age = async (ms: number) => {
+    const [newest, superseded] = JSON.parse((await contract())["templates.json"]!);
+    const aged = JSON.stringify([newest, { ...superseded, supersededAt: Date.now() - ms }]);
+    await doors.passes(ADMINISTRATOR, patch(CONTRACT, { data: { "templates.json": aged } }));
+  };
+  const supersededAt = async () => JSON.parse((await contract())["templates.json"]!)[1].supersededAt;
+  assert.ok(Date.now() - await supersededAt() < 60_000);
+  await doors.passes(LIQO, old);
+
+  // While a replica of that version runs, it says so.
+  await age(20 * 60_000);
+  await until(async () => Date.now() - await supersededAt() < 60_000 || undefined, {
+    ms: 5_000,
+    what: "the older replica's word",
+  });
+  await rolledBack.stop();
+
+  // An hour passes but for a moment, in which the leader only waits.
+  await age(3_600_000 - 4_000);
+  await doors.passes(LIQO, old);
+  await until(async () => Object.keys(await contract()).every((key) => !key.endsWith("-1")) || undefined, {
+    ms: 10_000,
+    what: "the leader to forget the version before",
+  });
+  assert.deepEqual(await contract(), before.data);
+  const answer = await cluster.request<{ message?: string }>(old.path, { ...LIQO, body: old.body });
+  assert.equal(answer.status, 403);
+  assert.match(answer.body.message!, /spec\.initContainers\[\d\]\.image: belongs to the provider/);
+  await doors.passes(LIQO, dryRun(await copy(second)));
+  await upgraded.stop();
 });
 
 Deno.test("the leader publishes again what it injects, whatever is done to that", async (t) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { ConfigMap } from "kubernetes-types/core/v1.d.ts";
+import { SUPERSEDED_MS } from "../../lib/core/contract.ts";
 import { injectionTemplate } from "../../lib/core/injected.ts";
 import { KubeError } from "../../lib/kube/errors.ts";
 import { Contract, type ContractDeps } from "../../lib/state/contract.ts";
@@ -38,8 +39,15 @@ function setUp() {
       return store(object);
     },
   } as unknown as ContractDeps["client"];
-  const contract = (i: number) => new Contract({ client, namespace: "data-spacer", mine: templates[i]!, published });
-  return { contract, data: () => stored?.data, setRace: (other: () => Promise<void>) => race = other };
+  let time = Date.UTC(2026, 0, 1);
+  const contract = (i: number) =>
+    new Contract({ client, namespace: "data-spacer", mine: templates[i]!, published, now: () => time });
+  return {
+    advance: (ms: number) => time += ms,
+    contract,
+    data: () => stored?.data,
+    setRace: (other: () => Promise<void>) => race = other,
+  };
 }
 
 const { signal } = new AbortController();
@@ -85,10 +93,57 @@ Deno.test("Contract.injection() accepts what other replicas publish, and survive
       namespace: "data-spacer",
       mine: templates[0]!,
       published,
+      now: Date.now,
     });
     other.follow()();
     assert.deepEqual(other.injection().accepted, [], text);
   }
+});
+
+Deno.test("Contract.injection() accepts the version before for an hour, also if nobody takes it off", async () => {
+  const { contract, advance, data } = setUp();
+  await contract(0).publish(signal);
+  const mine = contract(1);
+  await mine.publish(signal);
+  mine.follow();
+  const before = data();
+  advance(SUPERSEDED_MS - 1);
+  assert.deepEqual(mine.injection().accepted.map(({ source }) => source.id), [templates[0]!.id]);
+  advance(1);
+  assert.deepEqual(mine.injection().accepted, []);
+  assert.equal(data(), before);
+});
+
+Deno.test("Contract.repair() says when to come again, and takes off the version before then", async () => {
+  const { contract, advance, data } = setUp();
+  await contract(0).publish(signal);
+  assert.deepEqual(await contract(0).repair(signal), {});
+  const mine = contract(1);
+  await mine.publish(signal);
+  advance(1_000);
+  const { requeueAfterMs } = await mine.repair(signal);
+  assert.equal(requeueAfterMs, SUPERSEDED_MS - 1_000);
+  advance(requeueAfterMs!);
+  assert.deepEqual(await mine.repair(signal), {});
+  assert.deepEqual(Object.keys(data()!), ["templates.json", "init-image-0", "init-script-0", "proxy-image-0"]);
+});
+
+Deno.test("Contract.renew() keeps a version that still runs acceptable to the newer one, for as long as a rollout takes", async () => {
+  const { contract, advance } = setUp();
+  const older = contract(0);
+  const newer = contract(1);
+  await older.publish(signal);
+  await newer.publish(signal);
+  newer.follow();
+  for (let hours = 0; hours < 3; hours += 0.25) {
+    const { requeueAfterMs } = await older.renew(signal);
+    advance(requeueAfterMs);
+    await newer.repair(signal);
+    await newer.renew(signal);
+    assert.equal(newer.injection().accepted.length, 1, `after ${hours} h`);
+  }
+  advance(SUPERSEDED_MS); // the last replica of that version has ended
+  assert.equal(newer.injection().accepted.length, 0);
 });
 
 Deno.test("Contract.repair() leaves the order of the versions, and publishes what is missing", async () => {
@@ -110,6 +165,7 @@ Deno.test("Contract.subscribe() names the ConfigMap at once, and whenever it cha
     namespace: "ours",
     mine: templates[0]!,
     published,
+    now: Date.now,
   });
   const keys: string[] = [];
   const end = contract.subscribe((key) => keys.push(key));

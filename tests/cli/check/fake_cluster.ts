@@ -220,7 +220,10 @@ export async function healthyCluster(caBundle = ""): Promise<FakeCluster> {
     metadata: { namespace, name: objects.lease },
     spec: { holderIdentity: "replica-1", leaseDurationSeconds: 10, renewTime: "2026-11-24T11:59:58.000000Z" },
   });
-  cluster.put("ConfigMap", { metadata: { namespace, name: objects.contract }, data: publish(undefined, injection) });
+  cluster.put("ConfigMap", {
+    metadata: { namespace, name: objects.contract },
+    data: publish(undefined, injection, { now: 0 }),
+  });
   cluster.put("EndpointSlice", {
     metadata: { namespace, name: "data-spacer-x", labels: { "kubernetes.io/service-name": settings.serviceName } },
     endpoints: [{ addresses: ["10.0.0.1"], conditions: { ready: true } }, { addresses: ["10.0.0.2"], conditions: {} }],

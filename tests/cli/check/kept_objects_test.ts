@@ -54,7 +54,10 @@ Deno.test("check takes what replicas have published for what should be", async (
   const other = { ...injection, id: "other", objects: { ConfigMap: "c", NetworkPolicy: "n" } };
   const contract = (...templates: (typeof injection)[]) => (cluster: FakeCluster) =>
     cluster.change("ConfigMap", "data-spacer-contract", (object) => {
-      object.data = templates.reduceRight<Loose>((data, template) => publish(data, template) ?? data, undefined);
+      object.data = templates.reduceRight<Loose>(
+        (data, template) => publish(data, template, { now: 0 }) ?? data,
+        undefined,
+      );
     });
   const skew = "warn: The running replicas configure Envoy in another way than this command, version 0.1.0, would";
   const table: [name: string, change: (cluster: FakeCluster) => void, expected: (string | RegExp)[]][] = [
