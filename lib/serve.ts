@@ -7,7 +7,7 @@ import { leaderIdentity, runLeader } from "./controller/leader.ts";
 import { createReport } from "./controller/report.ts";
 import { WorkQueue } from "./controller/work_queue.ts";
 import { verdicts } from "./core/admission.ts";
-import { becauses, objectTemplates, ownedNames } from "./core/desired_state.ts";
+import { becauses, drifts, objectTemplates, ownedNames } from "./core/desired_state.ts";
 import { injectionTemplate } from "./core/injected.ts";
 import { leaseTimings } from "./core/lease.ts";
 import { liqo, objects, PRODUCT } from "./core/names.ts";
@@ -90,6 +90,7 @@ const series: Series = {
   admissions: verdicts,
   kinds: Object.keys(ownedNames),
   becauses,
+  drifts,
   watches: cacheNames,
   restarts: RESTART_REASONS,
   events: Object.keys(reasons),
@@ -196,7 +197,7 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
           report,
           log,
           result: metrics.reconciled,
-          done: metrics.repaired,
+          done: metrics.wrote,
           uninjected: metrics.uninjected,
         }, term),
     }, signal);

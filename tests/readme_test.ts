@@ -37,6 +37,7 @@ async function metricTable(): Promise<string> {
     admissions: [{ verdict: "x", reason: "x" }],
     kinds: one,
     becauses: one,
+    drifts: one,
     watches: one,
     restarts: one,
     events: one,

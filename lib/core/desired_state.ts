@@ -137,6 +137,9 @@ export const becauses = ["absent", "outdated", "drift", "foreign", "opted-out", 
 /** An element of `becauses`. */
 export type Because = (typeof becauses)[number];
 
+/** Those of `becauses` that are somebody else's doing. */
+export const drifts: readonly Because[] = ["drift", "foreign"];
+
 /** A step towards what is desired. */
 export type PlanStep =
   | { do: "apply"; desired: Desired; owned: Owned | undefined; because: "absent" | "outdated" | "drift" | "foreign" }

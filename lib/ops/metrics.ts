@@ -21,6 +21,8 @@ export interface Series {
   kinds: readonly string[];
   /** Why one of them is written. */
   becauses: readonly string[];
+  /** Those of them that are somebody else's doing. */
+  drifts: readonly string[];
   /** Watched resources. */
   watches: readonly string[];
   /** Why a watch began anew. */
@@ -52,7 +54,7 @@ export interface Metrics {
   /** A connection to the webhook ended. */
   connectionEnded(reason: string): void;
   /** One of our objects was written or removed. */
-  repaired(kind: string, because: string): void;
+  wrote(kind: string, because: string): void;
   /** A watch began anew. */
   watchRestarted(watch: string, reason: string): void;
   /** An Event was given. */
@@ -139,11 +141,17 @@ export function createMetrics({ version, series, queues }: MetricsOptions): Metr
     series.connectionEnds.map((reason) => [reason]),
   );
 
-  const repaired = counter(
-    "drift_repairs_total",
-    "Writes that brought an object to what it should be, by why it was not",
+  const wrote = counter(
+    "object_writes_total",
+    "Objects in offloaded namespaces that were made, changed or removed, by why",
     ["kind", "because"],
     pairs(series.kinds, series.becauses),
+  );
+  const repaired = counter(
+    "drift_repairs_total",
+    "Those of these writes that undid what somebody else had changed, deleted or put in our object's place",
+    ["kind"],
+    series.kinds.map((kind) => [kind]),
   );
   const watchRestarted = counter(
     "watch_restarts_total",
@@ -176,7 +184,10 @@ export function createMetrics({ version, series, queues }: MetricsOptions): Metr
     admitted,
     connectionEnded,
     answered: (ms) => seconds.observe(ms / 1_000),
-    repaired,
+    wrote(kind, because) {
+      wrote(kind, because);
+      if (series.drifts.includes(because)) repaired(kind);
+    },
     watchRestarted,
     reported,
     leads: (leading) => leader(leading ? 1 : 0),

@@ -188,6 +188,11 @@ Deno.test("each Event is also a log line and counted in the metric, and none lie
       assert.ok(logged.every(({ level }) => level === "warn"));
     });
   }
-  const repairs = await dataSpacer.replica.metric("data_spacer_drift_repairs_total", { because: "drift" });
-  assert.equal(repairs, lines.filter(({ reason }) => reason === "ObjectDrift").length);
+  const { replica } = dataSpacer;
+  const logged = (reasons: string[]) => lines.filter(({ reason }) => reasons.includes(String(reason))).length;
+  assert.equal(
+    await replica.metric("data_spacer_object_writes_total", { because: "drift" }),
+    logged(["ObjectDrift"]),
+  );
+  assert.equal(await replica.metric("data_spacer_drift_repairs_total"), logged(["ObjectDrift", "ObjectTakenOver"]));
 });

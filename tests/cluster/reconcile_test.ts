@@ -308,7 +308,7 @@ Deno.test("flags choose another DNS, and objects made under other flags are brou
   }, { ms: 10_000, what: "NetworkPolicy with the other DNS" });
   await operator.settled();
   assert.deepEqual(await operator.events("ObjectDrift", "trial-pharma"), []);
-  assert.ok(await replica.metric("data_spacer_drift_repairs_total", { because: "outdated" }) > 10);
+  assert.ok(await replica.metric("data_spacer_object_writes_total", { because: "outdated" }) > 10);
 });
 
 Deno.test("in the end no tenant namespace was ever written to, and every Event lies in default and regards a Namespace", async () => {

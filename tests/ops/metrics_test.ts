@@ -8,6 +8,7 @@ const series = {
   admissions: [{ verdict: "patch", reason: "injected" }, { verdict: "deny", reason: "rules" }],
   kinds: ["ConfigMap"],
   becauses: ["absent", "drift"],
+  drifts: ["drift"],
   watches: ["namespaces"],
   restarts: ["expired", "stalled"],
   events: ["ObjectDrift"],
@@ -49,8 +50,9 @@ Deno.test("createMetrics() has every series at 0 before anything happened", asyn
     data_spacer_admission_seconds_sum: 0,
     data_spacer_admission_seconds_count: 0,
     'data_spacer_connections_ended_total{reason="idle"}': 0,
-    'data_spacer_drift_repairs_total{kind="ConfigMap",because="absent"}': 0,
-    'data_spacer_drift_repairs_total{kind="ConfigMap",because="drift"}': 0,
+    'data_spacer_object_writes_total{kind="ConfigMap",because="absent"}': 0,
+    'data_spacer_object_writes_total{kind="ConfigMap",because="drift"}': 0,
+    'data_spacer_drift_repairs_total{kind="ConfigMap"}': 0,
     'data_spacer_watch_restarts_total{resource="namespaces",reason="expired"}': 0,
     'data_spacer_watch_restarts_total{resource="namespaces",reason="stalled"}': 0,
     'data_spacer_events_total{reason="ObjectDrift"}': 0,
@@ -68,7 +70,8 @@ Deno.test("createMetrics() counts what it is told", async () => {
   metrics.admitted("patch", "injected");
   metrics.admitted("patch", "injected");
   metrics.connectionEnded("idle");
-  metrics.repaired("ConfigMap", "drift");
+  metrics.wrote("ConfigMap", "absent");
+  metrics.wrote("ConfigMap", "drift");
   metrics.watchRestarted("namespaces", "stalled");
   metrics.reported("ObjectDrift");
   metrics.leads(true);
@@ -82,7 +85,9 @@ Deno.test("createMetrics() counts what it is told", async () => {
     'data_spacer_queue_oldest_seconds{controller="pods"}': 1.5,
     'data_spacer_admissions_total{verdict="patch",reason="injected"}': 2,
     'data_spacer_connections_ended_total{reason="idle"}': 1,
-    'data_spacer_drift_repairs_total{kind="ConfigMap",because="drift"}': 1,
+    'data_spacer_object_writes_total{kind="ConfigMap",because="absent"}': 1,
+    'data_spacer_object_writes_total{kind="ConfigMap",because="drift"}': 1,
+    'data_spacer_drift_repairs_total{kind="ConfigMap"}': 1,
     'data_spacer_watch_restarts_total{resource="namespaces",reason="stalled"}': 1,
     'data_spacer_events_total{reason="ObjectDrift"}': 1,
     data_spacer_leader: 1,

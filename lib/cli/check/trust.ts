@@ -22,7 +22,7 @@ export const webhookTrust: Check = {
     const webhook = configuration && webhookOf(configuration, settings);
     if (webhook === undefined) return; // said by another check
     const { caBundle } = webhook.clientConfig;
-    const pem = caBundle && (decodeText(caBundle) ?? "not base64"); // which the API server lets nobody write
+    const pem = caBundle ? decodeText(caBundle) ?? "not base64" : undefined; // which the API server lets nobody write
     yield* examineBundle(pem, deps);
     const addresses = await endpoints(deps);
     if (addresses.length === 0) {
