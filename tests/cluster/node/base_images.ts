@@ -1,0 +1,97 @@
+import { createHash } from "node:crypto";
+import { cacheFolder, exists, withLock } from "../cache.ts";
+import { type ImageOptions, makeArchive } from "./oci_archive.ts";
+import type { NodePrograms } from "./programs.ts";
+
+/** Names of the images that every node has. */
+export const IMAGES = {
+  /** The container that holds a Pod's namespaces. */
+  pause: "localhost/pause:1",
+  /** The cluster's DNS. */
+  coredns: "localhost/coredns:1",
+  /** A shell and all of busybox's applets, for Pods of tests. */
+  busybox: "localhost/busybox:1",
+} as const;
+
+/** An image in a file. */
+export interface ImageArchive {
+  /** Its name. */
+  ref: string;
+  /** OCI image layout in a tar. */
+  archive: string;
+}
+
+/** How an image is made. */
+interface Recipe {
+  ref: string;
+  /** All that decides what is in it. */
+  key: string;
+  /** Fills the folder that is its root. */
+  fill(root: string): Promise<void>;
+  options?: Pick<ImageOptions, "entrypoint" | "cmd">;
+}
+
+/**
+ * The images of {@linkcode IMAGES}, made once and kept in the cache.
+ *
+ * @throws {Error} where there is no static busybox.
+ */
+export async function baseImages(programs: NodePrograms): Promise<ImageArchive[]> {
+  const busybox = await staticBusybox();
+  const recipes: Recipe[] = [
+    single(IMAGES.pause, programs.pause),
+    single(IMAGES.coredns, programs.coredns),
+    {
+      ref: IMAGES.busybox,
+      key: busybox.digest,
+      fill: (root) => fillBusybox(root, busybox.path),
+      options: { cmd: ["sh"] },
+    },
+  ];
+  return await withLock("base-images", () => Promise.all(recipes.map(makeOnce)));
+}
+
+/** An image with nothing but a static program. The path of the program tells its version. */
+function single(ref: string, program: string): Recipe {
+  const name = program.slice(program.lastIndexOf("/") + 1);
+  const fill = (root: string) => Deno.copyFile(program, `${root}/${name}`);
+  return { ref, key: program, fill, options: { entrypoint: [`/${name}`] } };
+}
+
+async function makeOnce({ ref, key, fill, options }: Recipe): Promise<ImageArchive> {
+  const recipe = `${ref} ${key} ${fill} ${fillBusybox} ${makeArchive} ${JSON.stringify(options)}`;
+  const hash = createHash("sha256").update(recipe).digest("hex").slice(0, 8);
+  const archive = `${cacheFolder()}/images/${ref.replace(/^.*\//, "").replace(":", "-")}-${hash}.tar`;
+  if (!await exists(archive)) {
+    const root = await Deno.makeTempDir({ prefix: "data-spacer-image-" });
+    try {
+      await fill(root);
+      await makeArchive(root, { ref, archive, ...options });
+    } finally {
+      await Deno.remove(root, { recursive: true });
+    }
+  }
+  return { ref, archive };
+}
+
+async function fillBusybox(root: string, busybox: string): Promise<void> {
+  for (const folder of ["bin", "etc", "root", "tmp"]) await Deno.mkdir(`${root}/${folder}`);
+  await Deno.chmod(`${root}/tmp`, 0o1777);
+  await Deno.copyFile(busybox, `${root}/bin/busybox`);
+  const { stdout } = await new Deno.Command(busybox, { args: ["--list"] }).output();
+  for (const applet of new TextDecoder().decode(stdout).trim().split("\n")) {
+    if (applet !== "busybox") await Deno.symlink("busybox", `${root}/bin/${applet}`);
+  }
+  await Deno.writeTextFile(`${root}/etc/passwd`, "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/tmp:/bin/sh\n");
+  await Deno.writeTextFile(`${root}/etc/group`, "root:x:0:\napp:x:1000:\n");
+}
+
+async function staticBusybox(): Promise<{ path: string; digest: string }> {
+  const path = "/bin/busybox";
+  const bytes = await Deno.readFile(path);
+  // the dynamic linker's path stands in every program that needs one
+  if (new TextDecoder("latin1").decode(bytes.subarray(0, 4_096)).includes("/ld-linux")) {
+    throw new Error(`Cannot make ${IMAGES.busybox}: ${path} is not static; install the package busybox-static`);
+  }
+  return { path, digest: createHash("sha256").update(bytes).digest("hex") };
+}
