@@ -8,6 +8,7 @@ import { namespaceFacts } from "../../lib/core/namespace_policy.ts";
 import { KubeClient } from "../../lib/kube/client.ts";
 import { Informer } from "../../lib/kube/informer.ts";
 import { resources } from "../../lib/kube/resources.ts";
+import { sleep } from "../../lib/kube/time.ts";
 
 const [count, parts] = Deno.args.map(Number) as [number, number];
 let version = 1;
@@ -57,15 +58,8 @@ const informer = new Informer({
   resource: resources.Namespace,
   project: namespaceFacts,
   log: silent,
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      // Long waits are those of the guard that looks for stalled watches: it waits until it is told to end.
-      const timer = setTimeout(resolve, ms > 60_000 ? ms : 0);
-      signal?.addEventListener("abort", () => {
-        clearTimeout(timer);
-        reject(signal.reason);
-      }, { once: true });
-    }),
+  // Long waits are those of the guard that looks for stalled watches: it waits until it is told to end.
+  sleep: (ms, signal) => sleep(ms > 60_000 ? ms : 0, signal),
   onRestart: () => {
     restarts++;
     if (restarts % (count / parts) === 0) print();
