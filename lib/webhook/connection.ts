@@ -3,8 +3,8 @@ import { type HandshakeProgress, HandshakeWatcher } from "./tls_records.ts";
 /** Why a connection ended, and what that means; keys are the labels of a metric. */
 export const endReasons = {
   done: "client or listener closed it",
-  limit: "there were too many connections, and none of the others was silent",
-  evicted: "there were too many connections, and this one was silent for longest",
+  limit: "there were too many connections, and all were in use",
+  evicted: "there were too many connections, and this one was of the least use",
   unavailable: "there is no certificate yet, or the listener behind cannot be reached",
   "not-tls": "the client does not speak TLS",
   handshake: "the TLS handshake took too long",
@@ -45,6 +45,8 @@ export class Connection {
   #inner: Deno.TcpConn | undefined;
   #progress: HandshakeProgress = "started";
   readonly #openedAt: number;
+  /** Address that the client comes from. */
+  readonly source: string;
   /** Time of the last byte in either direction. */
   #activeAt: number;
   /** Time of the client's first byte that the listener has not answered yet; 0: none. */
@@ -57,6 +59,7 @@ export class Connection {
 
   constructor(client: Deno.TcpConn, limits: ConnectionLimits, now: () => number) {
     this.#client = client;
+    this.source = client.remoteAddr.hostname;
     this.#limits = limits;
     this.#now = now;
     this.#openedAt = this.#activeAt = now();
@@ -65,6 +68,11 @@ export class Connection {
   /** How long nothing has come or gone, ms. */
   get idleMs(): number {
     return this.#now() - this.#activeAt;
+  }
+
+  /** How long the client has been sending without an answer, or else has been silent, ms. */
+  get uselessMs(): number {
+    return this.#now() - (this.#askedAt || this.#activeAt);
   }
 
   /** Our port of the inner half, by which the listener behind knows this connection; 0: there is none yet. */

@@ -1,14 +1,15 @@
 import { sleep } from "../kube/time.ts";
 import type { KeyPair } from "./certificate_source.ts";
 import { Connection, type ConnectionLimits, type EndReason } from "./connection.ts";
+import { leastUseful } from "./make_room.ts";
 import { type Handler, TlsListener } from "./tls_listener.ts";
 
 /** Limits of the front; times in ms. */
 export interface FrontLimits extends ConnectionLimits {
-  /** Connections at a time; for one more the longest silent one is ended, or else itself. */
+  /** Connections at a time; for one more the least useful is ended, or else itself. */
   connections: number;
-  /** How long a connection is silent before it may have to make way, ms. */
-  silentMs: number;
+  /** How long a connection may be of no use before it has to make way, ms. */
+  uselessMs: number;
   /** Listeners of former certificates that are kept for their connections; beyond it the oldest one's are cut. */
   retired: number;
   /** How long a former certificate's connections may go on, ms. */
@@ -20,7 +21,7 @@ export interface FrontLimits extends ConnectionLimits {
 /** The limits in use. An API server asks at most a few hundred things at a time, and each over one connection. */
 export const FRONT_LIMITS: FrontLimits = {
   connections: 512,
-  silentMs: 1_000,
+  uselessMs: 1_000,
   handshakeMs: 5_000,
   exchangeMs: 10_000,
   idleMs: 120_000,
@@ -177,7 +178,7 @@ export class Front {
 
   #take(client: Deno.TcpConn): void {
     const connection = new Connection(client, this.#limits, this.#now);
-    if (this.#connections.size >= this.#limits.connections && !this.#makeRoom()) {
+    if (this.#connections.size >= this.#limits.connections && !this.#makeRoom(connection)) {
       connection.end("limit");
       this.#options.ended?.("limit");
       return;
@@ -189,16 +190,12 @@ export class Front {
     });
   }
 
-  /** Ends the longest silent connection: whoever only holds connections must not lock the API server out. False: none is silent. */
-  #makeRoom(): boolean {
-    let longest: Connection | undefined;
-    for (const connection of this.#connections.keys()) {
-      if (connection.idleMs > (longest?.idleMs ?? this.#limits.silentMs)) longest = connection;
-    }
-    if (longest === undefined) return false;
-    longest.end("evicted");
-    this.#forget(longest); // now: it would be found again
-    return true;
+  /** Ends a connection for another; false if none has to make way. */
+  #makeRoom({ source }: Connection): boolean {
+    const least = leastUseful(this.#connections.keys(), source, { graceMs: this.#limits.uselessMs });
+    least?.end("evicted");
+    if (least !== undefined) this.#forget(least); // now: it would be found again
+    return least !== undefined;
   }
 
   async #connect(connection: Connection): Promise<Deno.TcpConn | undefined> {

@@ -6,6 +6,7 @@ import { selfDial } from "../../lib/webhook/self_dial.ts";
 import { startCluster } from "./cluster.ts";
 import { startDataSpacer } from "./data_spacer.ts";
 import { consumer, Liqo, liqoPod } from "./liqo.ts";
+import { until } from "./processes.ts";
 
 // What a consumer may try so that a pod gets past the proxy. Whatever the API server answers: no pod may be stored, or come back from a dry
 // run, that lacks the proxy, has an altered one, or contradicts the rules.
@@ -380,26 +381,71 @@ Deno.test("a very large pod is answered in time, and does not hold up another's"
   assert.equal(await dataSpacer.replica.metric("data_spacer_admissions_total", { reason: "internal" }), 0);
 });
 
+/** Connections to the webhook from another address than the API server's. With a finished handshake such a one may stay silent for two minutes. */
+class Holder implements Disposable {
+  readonly #held = new Set<TLSSocket>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** Opens more; resolves when each has its handshake, or has been refused. */
+  async hold(count: number, localAddress?: string): Promise<void> {
+    const { hostname: host, port } = dataSpacer.replica.webhook;
+    await Promise.all(Array.from({ length: count }, () =>
+      new Promise<void>((resolve) => {
+        const options = { host, port: Number(port), rejectUnauthorized: false, ...localAddress && { localAddress } };
+        const socket = connect(options, () => {
+          this.#held.add(socket);
+          resolve();
+        });
+        socket.on("error", () => resolve()).on("close", () => {
+          this.#held.delete(socket);
+          resolve();
+        });
+      })));
+  }
+
+  /** Has each send a byte of a request without end, and another each `everyMs`; opens as many anew as were ended. */
+  trickle(count: number, { everyMs, localAddress }: { everyMs: number; localAddress: string }): void {
+    const begun = new WeakSet<TLSSocket>();
+    this.#timer = setInterval(() => {
+      for (const socket of this.#held) {
+        socket.write(begun.has(socket) ? "x" : "POST /mutate/pod HTTP/1.1\r\nx: ");
+        begun.add(socket);
+      }
+      this.hold(Math.min(50, count - this.#held.size), localAddress);
+    }, everyMs);
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    for (const socket of this.#held) socket.destroy();
+  }
+}
+
 Deno.test("whoever holds all connections that the webhook takes does not lock the API server out", async () => {
   const { hostname, port } = dataSpacer.replica.webhook;
-  const held: TLSSocket[] = [];
-  // With a finished handshake: such a connection may stay silent for two minutes.
-  const hold = (count: number) =>
-    Promise.all(Array.from({ length: count }, () =>
-      new Promise<void>((resolve) => {
-        const socket = connect({ host: hostname, port: Number(port), rejectUnauthorized: false }, resolve);
-        socket.on("error", () => resolve()).on("close", () => resolve());
-        held.push(socket);
-      })));
-  try {
-    for (let i = 0; i < 12; i++) await hold(50);
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
-    await hold(50); // may have ended the API server's own connection, silent for as long
-    const answer = await liqo.createPod(await liqoPod(NAMESPACE, "locked-out"), { dryRun: true });
+  using holder = new Holder();
+  for (let i = 0; i < 12; i++) await holder.hold(50);
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await holder.hold(50); // may have ended the API server's own connection, silent for as long
+  const answer = await liqo.createPod(await liqoPod(NAMESPACE, "locked-out"), { dryRun: true });
+  assert.ok(answer.created, answer.created ? "" : answer.message);
+  await selfDial({ hostname, port: Number(port), serverName: "x" }, AbortSignal.timeout(5_000));
+  assert.ok(await dataSpacer.replica.metric("data_spacer_connections_ended_total", { reason: "evicted" }) > 50);
+});
+
+Deno.test("a source that trickles on all connections that the webhook takes does not lock the API server out", async () => {
+  using holder = new Holder();
+  holder.trickle(600, { everyMs: 400, localAddress: "127.0.0.9" });
+  await until(() => Promise.resolve(holder.size >= 450 || undefined), { ms: 20_000, what: "all connections held" });
+  for (let i = 0; i < 25; i++) {
+    const answer = await liqo.createPod(await liqoPod(NAMESPACE, `trickled-${i}`), { dryRun: true });
     assert.ok(answer.created, answer.created ? "" : answer.message);
-    await selfDial({ hostname, port: Number(port), serverName: "x" }, AbortSignal.timeout(5_000));
-    assert.ok(await dataSpacer.replica.metric("data_spacer_connections_ended_total", { reason: "evicted" }) > 50);
-  } finally {
-    for (const socket of held) socket.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
+  assert.ok(holder.size >= 400, `${holder.size} are held`);
+  assert.ok(await dataSpacer.replica.metric("data_spacer_connections_ended_total", { reason: "limit" }) > 0);
 });

@@ -162,7 +162,7 @@ Deno.test("front closes connections beyond the limit at once, and takes new ones
 });
 
 Deno.test("front at its limit ends the longest silent connection for a new one", async () => {
-  await using server = await TestFront.start({ limits: { connections: 3, silentMs: 100 } });
+  await using server = await TestFront.start({ limits: { connections: 3, uselessMs: 100 } });
   using used = await server.tls();
   using silent = await server.tls();
   using mute = await server.tcp(); // has not even begun its handshake
@@ -185,6 +185,26 @@ Deno.test("front at its limit ends the longest silent connection for a new one",
   assert.equal(await ask(used), "hello");
   assert.deepEqual(server.ended, ["evicted", "limit", "evicted"]);
   assert.equal(server.front.connections, 3);
+});
+
+Deno.test("front at its limit ends a client that trickles for a new one", async () => {
+  await using server = await TestFront.start({ limits: { connections: 3, uselessMs: 100 } });
+  const tricklers = await Promise.all([server.tls(), server.tls(), server.tls()]);
+  for (const conn of tricklers) await ask(conn); // they have been of use once
+  const trickle = () => Promise.all(tricklers.map((conn) => send(conn, "x").catch(() => {})));
+  for (let i = 0; i < 5; i++) {
+    await trickle();
+    await server.pass(30);
+  }
+  using fresh = await server.tls();
+  assert.equal(await ask(fresh), "hello");
+  for (let i = 0; i < 5; i++) {
+    await trickle();
+    await server.pass(30);
+    assert.equal(await ask(fresh), "hello");
+  }
+  assert.deepEqual(server.ended, ["evicted"]);
+  for (const conn of tricklers) conn.close();
 });
 
 Deno.test("front passes on large bodies both ways, and an answer to a client that has closed its half", async () => {
