@@ -6,7 +6,6 @@ import type {
 } from "kubernetes-types/admissionregistration/v1.d.ts";
 import type { Container } from "kubernetes-types/core/v1.d.ts";
 import type { ClusterRole } from "kubernetes-types/rbac/v1.d.ts";
-import { parseAllDocuments } from "yaml";
 import { publish } from "../lib/core/contract.ts";
 import { injectionTemplate } from "../lib/core/injected.ts";
 import {
@@ -20,21 +19,15 @@ import {
   RESERVED_PREFIX,
 } from "../lib/core/names.ts";
 import { interfaceAnnotations } from "../lib/core/rules/interface_annotations.ts";
+import { all as manifests, only } from "./support/manifests.ts";
 import { testSettings } from "./support/settings.ts";
-import { readFile } from "./support/tree.ts";
-
-type Policy = ValidatingAdmissionPolicy & { metadata: { name: string } };
 
 const template = injectionTemplate(testSettings());
-const [webhook] = (await parse<MutatingWebhookConfiguration>("mutating_webhook_configuration.yaml"))[0]!.webhooks!;
-const all = await parse<Policy>("validating_admission_policies.yaml");
-const bindings = await parse<ValidatingAdmissionPolicyBinding>("validating_admission_policy_bindings.yaml");
+const [webhook] = only<MutatingWebhookConfiguration>("MutatingWebhookConfiguration").webhooks!;
+const all = manifests<ValidatingAdmissionPolicy>("ValidatingAdmissionPolicy");
+const bindings = manifests<ValidatingAdmissionPolicyBinding>("ValidatingAdmissionPolicyBinding");
 
-async function parse<T>(file: string): Promise<T[]> {
-  return parseAllDocuments(await readFile(`deploy/base/${file}`)).map((document) => document.toJS() as T);
-}
-
-function policy(name: string): NonNullable<Policy["spec"]> {
+function policy(name: string): NonNullable<ValidatingAdmissionPolicy["spec"]> {
   return all.find(({ metadata }) => metadata.name === name)!.spec!;
 }
 
@@ -98,7 +91,7 @@ Deno.test("policies hold in offloaded namespaces, the one for creation where the
   assert.deepEqual(policy(policies.podCreation).matchConstraints!.namespaceSelector, webhook!.namespaceSelector);
 });
 
-Deno.test("each policy asks last for an exception of its own name, which a role grants and nobody is bound to", async () => {
+Deno.test("each policy asks last for an exception of its own name, which a role grants and nobody is bound to", () => {
   for (const { metadata: { name }, spec } of all) {
     const { variables = [], validations = [] } = spec!;
     const [group, resource, own, verb] = literals(variables.find(({ name }) => name === "excepted")!.expression);
@@ -106,9 +99,7 @@ Deno.test("each policy asks last for an exception of its own name, which a role 
     assert.equal(`${own}.${exception.apiGroup}`, name);
     for (const { expression } of validations) assert.match(expression, /(^|\|\| )variables\.excepted$/, name);
   }
-  const role = (await parse<ClusterRole>("cluster_roles.yaml")).find(({ metadata }) =>
-    metadata!.name === exception.role
-  )!;
+  const role = manifests<ClusterRole>("ClusterRole").find(({ metadata }) => metadata!.name === exception.role)!;
   const { apiGroup, resource, verb } = exception;
   assert.deepEqual(role.rules, [{ apiGroups: [apiGroup], resources: [resource], verbs: [verb] }]);
   assert.equal(role.metadata!.labels, undefined); // nor is it aggregated to a role that others have

@@ -4,52 +4,20 @@ import type { Deployment } from "kubernetes-types/apps/v1.d.ts";
 import type { Namespace, Service, ServiceAccount } from "kubernetes-types/core/v1.d.ts";
 import type { NetworkPolicy } from "kubernetes-types/networking/v1.d.ts";
 import type { PodDisruptionBudget } from "kubernetes-types/policy/v1.d.ts";
-import type { ClusterRole, PolicyRule, Role, RoleBinding } from "kubernetes-types/rbac/v1.d.ts";
+import type { Role, RoleBinding } from "kubernetes-types/rbac/v1.d.ts";
 import * as v from "valibot";
-import { parseAllDocuments } from "yaml";
 import config from "../deno.json" with { type: "json" };
 import { CONFIG_FOLDER } from "../deploy/runtime_flags.ts";
-import { exception, labels, liqo, MUTATE_PATH, objects, PRODUCT, WEBHOOK } from "../lib/core/names.ts";
+import { exception, labels, liqo, MUTATE_PATH, PRODUCT, WEBHOOK } from "../lib/core/names.ts";
 import { options } from "../lib/core/options.ts";
 import { parseSettings } from "../lib/core/parse_settings.ts";
-import { resources } from "../lib/kube/resources.ts";
-import { filesOf, readFile } from "./support/tree.ts";
+import { parseQuantity } from "../lib/core/quantity.ts";
+import { all, BASE, documents, type Manifest, only, yamlFiles } from "./support/manifests.ts";
+import { readFile } from "./support/tree.ts";
 
-interface Manifest {
-  apiVersion: string;
-  kind: string;
-  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
-}
-
-const BASE = "deploy/base";
 const CERT_MANAGER = "deploy/overlays/cert-manager";
-const EVICT = "deploy/components/recreate-uninjected";
-const DELETE = "deploy/components/recreate-uninjected-all";
 
 const settings = parseSettings({});
-const yamlFiles = (await filesOf("deploy")).filter((file) => file.endsWith(".yaml"));
-const documents = new Map(await Promise.all(yamlFiles.map(async (file) => [file, await parse(file)] as const)));
-
-async function parse(file: string): Promise<Manifest[]> {
-  return parseAllDocuments(await readFile(file)).map((document) => {
-    assert.deepEqual(document.errors, [], file);
-    return document.toJS() as Manifest;
-  });
-}
-
-/** The objects of a kind in a folder. */
-function all<T>(kind: string, folder = BASE): (T & Manifest)[] {
-  const manifests = yamlFiles.filter((file) => file.startsWith(`${folder}/`)).flatMap((file) => documents.get(file)!);
-  return manifests.filter((manifest) => manifest.kind === kind) as (T & Manifest)[];
-}
-
-/** The one object of a kind in a folder. */
-function only<T>(kind: string, folder = BASE): T & Manifest {
-  const found = all<T>(kind, folder);
-  assert.equal(found.length, 1, `${kind} in ${folder}`);
-  return found[0]!;
-}
-
 const deployment = only<Deployment>("Deployment");
 const pod = deployment.spec!.template.spec!;
 const container = pod.containers[0]!;
@@ -160,6 +128,43 @@ Deno.test("the webhook's calls arrive where the program listens", () => {
   assert.equal(port(String(servicePort.targetPort)), settings.webhookPort);
 });
 
+Deno.test("two replicas keep apart where they can, and one of them is always left", () => {
+  assert.equal(deployment.spec!.replicas, 2);
+  assert.deepEqual(deployment.spec!.strategy!.rollingUpdate, { maxUnavailable: 0, maxSurge: 1 });
+  const { requiredDuringSchedulingIgnoredDuringExecution: required, preferredDuringSchedulingIgnoredDuringExecution } =
+    pod.affinity!.podAntiAffinity!;
+  assert.equal(required, undefined); // a cluster of one node runs both
+  assert.deepEqual(
+    preferredDuringSchedulingIgnoredDuringExecution!.map(({ podAffinityTerm: { topologyKey } }) => topologyKey),
+    [
+      "kubernetes.io/hostname",
+    ],
+  );
+  assert.equal(only<PodDisruptionBudget>("PodDisruptionBudget").spec!.minAvailable, 1);
+});
+
+Deno.test("our own container may change nothing on its disk, gain no right, and take no more than it says", () => {
+  assert.equal(pod.containers.length, 1);
+  assert.equal(pod.initContainers, undefined);
+  const { runAsUser, ...security } = container.securityContext!;
+  assert.ok(runAsUser! > 0);
+  assert.deepEqual(security, {
+    runAsGroup: runAsUser,
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ["ALL"] },
+  });
+  assert.deepEqual(pod.securityContext, { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } });
+  assert.equal(pod.volumes, undefined);
+  const { requests, limits } = container.resources!;
+  for (const resource of ["cpu", "memory"]) {
+    const [least, most] = [requests?.[resource], limits?.[resource]].map((quantity) => parseQuantity(quantity ?? ""));
+    assert.ok(least! > 0 && most! >= least!, resource);
+  }
+  const { labels } = only<Namespace>("Namespace").metadata;
+  assert.equal(labels!["pod-security.kubernetes.io/enforce"], "restricted");
+});
+
 Deno.test("probes ask the ops port, and the network policy lets calls and scrapes in", () => {
   assert.equal(port("ops"), settings.opsPort);
   const { startupProbe, readinessProbe, livenessProbe } = container;
@@ -205,62 +210,6 @@ Deno.test("the pod may end in peace: it leaves the Service, then has the time th
   assert.ok(pod.terminationGracePeriodSeconds! >= sleep + 10);
 });
 
-Deno.test("no right is a wildcard, and every one is for a kind that the program knows", () => {
-  const known = Object.values(resources).map(({ apiVersion, plural }) => `${apiVersion} ${plural}`);
-  for (const { role, rule } of rules("deploy")) {
-    const at = `${role.kind} ${role.metadata.name}`;
-    for (const field of ["verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs"] as const) {
-      assert.ok(!(rule[field] ?? []).some((text) => text.includes("*")), at);
-    }
-    assert.equal(rule.nonResourceURLs, undefined, at);
-    for (const resource of rule.resources!) {
-      const plural = resource.split("/")[0]!;
-      const group = rule.apiGroups![0];
-      const found = known.some((kind) => kind === (group === "" ? `v1 ${plural}` : `${group}/v1 ${plural}`));
-      assert.ok(found && rule.apiGroups!.length === 1, `${at}: ${group} ${resource}`);
-    }
-  }
-});
-
-Deno.test("what the base may write has a name, but where a right to create cannot have one", () => {
-  const names = [...Object.values(objects), settings.webhookConfiguration];
-  const unnamed: string[] = [];
-  for (const { role, rule } of rules(BASE)) {
-    for (const name of rule.resourceNames ?? []) assert.ok(names.includes(name), name);
-    const writes = rule.verbs.filter((verb) => !["get", "list", "watch"].includes(verb));
-    if (writes.length === 0 || rule.resourceNames) continue;
-    unnamed.push(`${role.metadata.namespace ?? "everywhere"}: ${writes.join(",")} ${rule.resources!.join(",")}`);
-  }
-  assert.deepEqual(unnamed.sort(), [
-    "data-spacer: create configmaps",
-    "data-spacer: create leases",
-    "data-spacer: create secrets",
-    "default: create,patch events",
-  ]);
-});
-
-Deno.test("Secrets and Leases are ours in our own namespace only, and no Namespace is ever written", () => {
-  for (const { role, rule } of rules("deploy")) {
-    if (rule.resources!.some((resource) => ["secrets", "leases"].includes(resource))) {
-      assert.equal(role.metadata.namespace, settings.namespace);
-    }
-    if (rule.resources!.includes("namespaces")) assert.deepEqual(rule.verbs, ["get", "list", "watch"]);
-  }
-});
-
-Deno.test("pods are evicted or deleted only where the flag comes with the right", () => {
-  const rights = (folder: string) =>
-    rules(folder).flatMap(({ rule }) => rule.resources!.flatMap((r) => rule.verbs.map((verb) => `${verb} ${r}`)));
-  assert.deepEqual(rights(BASE).filter((right) => right.includes(" pods")), ["list pods"]);
-  assert.deepEqual(rights(EVICT), ["create pods/eviction"]);
-  assert.deepEqual(rights(DELETE), ["delete pods"]);
-  const flag = (folder: string) => only<Deployment>("Deployment", folder).spec!.template.spec!.containers[0]!.env;
-  assert.deepEqual(flag(EVICT), [{ name: options.recreateUninjected.env, value: "controlled" }]);
-  assert.deepEqual(flag(DELETE), [{ name: options.recreateUninjected.env, value: "all" }]);
-  const { components } = documents.get(`${DELETE}/kustomization.yaml`)![0] as unknown as { components: string[] };
-  assert.deepEqual(components, ["../recreate-uninjected"]);
-});
-
 Deno.test("cert-manager's certificate is for our Service, and lies where the program may read", () => {
   interface Certificate extends Manifest {
     spec: { secretName: string; dnsNames?: string[]; issuerRef: { name: string } };
@@ -290,11 +239,3 @@ Deno.test("cert-manager's certificate is for our Service, and lies where the pro
     new Set(["data-spacer-certificates"]),
   );
 });
-
-/** What our ServiceAccount may do. */
-function rules(folder: string): { role: Role & Manifest; rule: PolicyRule }[] {
-  const roles = [...all<Role>("Role", folder), ...all<ClusterRole>("ClusterRole", folder)] as (Role & Manifest)[];
-  return roles.filter(({ metadata }) => metadata.name !== exception.role).flatMap((role) =>
-    role.rules!.map((rule) => ({ role, rule }))
-  );
-}
