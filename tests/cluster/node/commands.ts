@@ -34,8 +34,8 @@ export function nodeCommands(
     etcd: etcdCommand(place, etcd, "http://127.0.0.1:2380"),
     apiserver: [
       ...apiServerCommand(place, network, options),
-      `--kubelet-client-certificate=${folder}/apiserver-kubelet.crt`,
-      `--kubelet-client-key=${folder}/apiserver-kubelet.key`,
+      `--kubelet-client-certificate=${folder}/kubelet-client.crt`,
+      `--kubelet-client-key=${folder}/kubelet-client.key`,
       `--kubelet-certificate-authority=${folder}/ca.crt`,
       "--kubelet-preferred-address-types=InternalIP",
     ],

@@ -8,7 +8,6 @@ const USERS = (node: string) => ({
   proxy: { name: "system:kube-proxy" },
   kubelet: { name: `system:node:${node}`, groups: ["system:nodes"] },
   network: { name: "calico", groups: ["system:masters"] },
-  "apiserver-kubelet": { name: KUBELET_CLIENT },
 });
 
 /** As whom the API server asks the kubelet for logs and exec. */
@@ -18,10 +17,15 @@ export const KUBELET_CLIENT = "kube-apiserver-kubelet-client";
 export async function nodeFiles(folder: string, addresses: Addresses, keys: Keys): Promise<Record<string, string>> {
   const { name, node, dns, server } = addresses;
   const { authority } = keys;
-  const serving = await authority.issue({ name, hosts: [name, "127.0.0.1", node.v4, node.v6] });
+  const [serving, client] = await Promise.all([
+    authority.issue({ name, hosts: [name, "127.0.0.1", node.v4, node.v6] }),
+    authority.issue({ name: KUBELET_CLIENT }),
+  ]);
   const files: Record<string, string> = {
     "kubelet.crt": serving.cert,
     "kubelet.key": serving.key,
+    "kubelet-client.crt": client.cert,
+    "kubelet-client.key": client.key,
     "resolv.conf": `nameserver ${dns}\n`,
     "containerd.toml": containerdConfig(folder),
     "kubelet.json": JSON.stringify(kubeletConfig(folder, addresses)),
@@ -32,8 +36,6 @@ export async function nodeFiles(folder: string, addresses: Addresses, keys: Keys
   for (const [user, subject] of Object.entries(USERS(name))) {
     const pair = await authority.issue(subject);
     files[`${user}.kubeconfig`] = kubeconfig(server, { ca: authority.ca, user: certificateUser(pair) });
-    files[`${user}.crt`] = pair.cert;
-    files[`${user}.key`] = pair.key;
   }
   return files;
 }

@@ -10,7 +10,7 @@ export interface ImageOptions {
   entrypoint?: string[];
   /** Arguments, where a Pod gives none. */
   cmd?: string[];
-  /** Who runs it, as numbers: `65532:65532`. Absent: root. */
+  /** Who runs it, as numbers: `65532:65532`. Absent: root. containerd 1.6 heeds no group but a Pod's `runAsGroup`. */
   user?: string;
   /** Variables besides PATH. */
   env?: Record<string, string>;
