@@ -1,19 +1,6 @@
 import assert from "node:assert/strict";
 import { cacheFolder, exists, makeFolder, withLock } from "./cache.ts";
-
-/** Runs `body` with a cache of its own. */
-async function withCache(body: () => Promise<void>): Promise<void> {
-  const before = Deno.env.get("XDG_CACHE_HOME");
-  const folder = await Deno.makeTempDir();
-  Deno.env.set("XDG_CACHE_HOME", folder);
-  try {
-    await body();
-  } finally {
-    if (before === undefined) Deno.env.delete("XDG_CACHE_HOME");
-    else Deno.env.set("XDG_CACHE_HOME", before);
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { withCache } from "./own_cache.ts";
 
 Deno.test("withLock() lets one at a time", () =>
   withCache(async () => {

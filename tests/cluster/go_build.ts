@@ -33,8 +33,11 @@ export interface BuildRun {
   since: number;
   /** What is left to be built after this one, to be appended to a line. */
   left: string;
+  /** How often a line of progress comes at the least, ms. */
+  everyMs: number;
 }
 
+/** A line of progress as often as that shows that it goes on, ms. */
 const PROGRESS_MS = 5_000;
 
 /**
@@ -42,12 +45,16 @@ const PROGRESS_MS = 5_000;
  *
  * @throws {Error} where there is no Go, no module proxy, or the compiler fails.
  */
-export async function buildModules(modules: GoModule[], log: (line: string) => void): Promise<void> {
+export async function buildModules(
+  modules: GoModule[],
+  log: (line: string) => void,
+  everyMs: number = PROGRESS_MS,
+): Promise<void> {
   if ((await missing(modules)).length === 0) return;
   const waiting = (ms: number) => log(`Waiting for another build to end, ${seconds(ms)}`);
   await withLock("cluster-build", async () => {
     const left = await missing(modules); // the other build may have made some
-    if (left.length > 0) await buildMissing(left, log);
+    if (left.length > 0) await buildMissing(left, log, everyMs);
   }, waiting);
 }
 
@@ -56,7 +63,7 @@ async function missing(modules: GoModule[]): Promise<GoModule[]> {
   return modules.filter((_, i) => !there[i]);
 }
 
-async function buildMissing(modules: GoModule[], log: (line: string) => void): Promise<void> {
+async function buildMissing(modules: GoModule[], log: (line: string) => void, everyMs: number): Promise<void> {
   const since = performance.now();
   const titles = modules.map(({ title }) => title);
   const all = titles.join(", ");
@@ -68,7 +75,7 @@ async function buildMissing(modules: GoModule[], log: (line: string) => void): P
   try {
     for (const [i, module] of modules.entries()) {
       const left = i + 1 < modules.length ? `; then ${titles.slice(i + 1).join(", ")}` : "";
-      const run = { go, log, since, left, module: `${sources}/${i}`, title: module.title };
+      const run = { go, log, since, left, everyMs, module: `${sources}/${i}`, title: module.title };
       await Deno.mkdir(run.module, { recursive: true });
       await module.prepare(run);
       await makeFolder(module.folder, async (temporary) => {
@@ -123,7 +130,7 @@ async function compile(
  * compiled): their number is shown every few seconds.
  */
 async function goCommand(run: BuildRun, args: string[], doing: string, total?: number): Promise<string> {
-  const { go, module, log, since } = run;
+  const { go, module, log, since, everyMs } = run;
   const child = new Deno.Command("nice", {
     args: ["-n", "10", go.command, ...args],
     cwd: module,
@@ -137,7 +144,7 @@ async function goCommand(run: BuildRun, args: string[], doing: string, total?: n
     log(`${doing}: ${done}, ${seconds(performance.now() - since)}${run.left}`);
   };
   report();
-  const timer = setInterval(report, PROGRESS_MS);
+  const timer = setInterval(report, everyMs);
   try {
     const said: string[] = [];
     const watch = async () => {
