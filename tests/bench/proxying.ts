@@ -4,7 +4,6 @@ import { envoyFiles } from "../../lib/core/names.ts";
 import { until } from "../cluster/processes.ts";
 import { addresses, World } from "../net/pods.ts";
 import type { Namespace } from "../net/namespace.ts";
-import { testSettings } from "../support/settings.ts";
 import type { BenchContext, Figure } from "./figure.ts";
 import { cpuSeconds, pin } from "./machine.ts";
 import { median, spread } from "./statistics.ts";
@@ -147,7 +146,7 @@ function compared(
 
 /** The sidecar's own configuration, of which the capture listeners pass bytes on and do nothing else: nothing inspected, nothing recorded. */
 async function bareConfiguration(folder: string): Promise<string> {
-  const files = renderEnvoyConfig(testSettings());
+  const files = renderEnvoyConfig();
   const lds = JSON.parse(files[envoyFiles.listeners]!) as { resources: Message[] };
   for (const listener of lds.resources) {
     const chain = listener.default_filter_chain as { filters: { typed_config: Message }[] } | undefined;
