@@ -9,7 +9,7 @@ type Resources = NonNullable<Container["resources"]>;
 
 /**
  * Builds a JSON Patch and the pod after it side by side. The pod that came in stays as it was, and nothing that the consumer wrote is written
- * anew: what is not named stays, fields unknown here included.
+ * anew but security contexts: what is not named stays, fields unknown here included.
  */
 export class PatchBuilder {
   /** What was done, in order. */
@@ -107,27 +107,20 @@ export class PatchBuilder {
     this.#spec[field] = value;
   }
 
-  /** Adds fields that a container's security context lacks. */
-  addSecurity(field: ContainerField, index: number, missing: Partial<SecurityContext>): void {
-    const entries = Object.entries(missing);
+  /**
+   * Sets fields of a container's security context; the others stay. More than one go in one operation with those that stay, so that the answer
+   * about many containers is short enough for one packet (`createAdmissionHandler`).
+   */
+  setSecurity(field: ContainerField, index: number, fields: Partial<SecurityContext>): void {
+    const entries = Object.entries(fields);
     if (entries.length === 0) return;
     const container = this.#container(field, index);
     const path = `/spec/${field}/${index}/securityContext`;
-    if (container.securityContext) {
-      entries.forEach(([key, value]) => this.#add(`${path}/${key}`, JSON.stringify(value)));
-    } else this.#add(path, JSON.stringify(missing));
-    container.securityContext = { ...container.securityContext, ...missing };
-  }
-
-  /** Has a container that names capabilities drop all others. */
-  dropCapabilities(field: ContainerField, index: number): void {
-    const container = this.#container(field, index);
-    const present = container.securityContext!.capabilities!;
-    const path = `/spec/${field}/${index}/securityContext/capabilities/drop`;
-    if (present.drop) this.#add(`${path}/-`, '"ALL"');
-    else this.#add(path, '["ALL"]');
-    const capabilities = { ...present, drop: [...(present.drop ?? []), "ALL"] };
-    container.securityContext = { ...container.securityContext, capabilities };
+    const [[key, value]] = entries as [[string, unknown]];
+    const merged = { ...container.securityContext, ...fields };
+    if (entries.length === 1 && container.securityContext) this.#add(`${path}/${key}`, JSON.stringify(value));
+    else this.#add(path, JSON.stringify(merged));
+    container.securityContext = merged;
   }
 
   /** Sets a label of the pod. */

@@ -11,7 +11,7 @@ import { chooseProxyUid } from "./proxy_uid.ts";
 import { isQuantity } from "./quantity.ts";
 import { valueAt } from "./rules/rule.ts";
 import { judge, type Judgement } from "./rules/rules.ts";
-import { keepsCapabilities, missingSecurity } from "./rules/security_context.ts";
+import { missingSecurity } from "./rules/security_context.ts";
 import { injectionDifference, TOKEN_PATH } from "./same_injection.ts";
 import { CONTAINER_FIELDS, tenantContainers } from "./tenant_containers.ts";
 
@@ -157,7 +157,6 @@ function isMountedToken({ name, projected }: Volume): boolean {
 function fillSecurity(patch: PatchBuilder, policy: NamespacePolicy): void {
   const pod = patch.pod.spec?.securityContext;
   for (const { container, kind, index } of tenantContainers(patch.pod)) {
-    patch.addSecurity(kind, index, missingSecurity(container, pod, policy));
-    if (keepsCapabilities(container)) patch.dropCapabilities(kind, index);
+    patch.setSecurity(kind, index, missingSecurity(container, pod, policy));
   }
 }

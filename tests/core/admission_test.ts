@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
 import { decide, type Decision, decodeReview, encodeReview, verdicts } from "../../lib/core/admission.ts";
 import { applyPatch, type Operation } from "../support/json_patch.ts";
-import { injected, liqoPod, testContainer, testInjection, testPod } from "../support/pods.ts";
+import { busyPod, injected, liqoPod, silentPod, testContainer, testInjection, testPod } from "../support/pods.ts";
 import { testPolicy } from "../support/policy.ts";
 import { bodyOf, testReview } from "../support/reviews.ts";
 
@@ -162,8 +162,6 @@ Deno.test("encodeReview() escapes the uid that it is given", () => {
 });
 
 Deno.test("an answer fits one TLS record: below 16,000 bytes with the real script", async (t) => {
-  const silent = (count: number): Pod =>
-    testPod({ containers: Array.from({ length: count }, (_, i) => testContainer({ name: `c${i}` })) });
   const longest = testInjection({
     resolvers: ["10.96.0.10", "fd00:1234:5678:9abc:def0:1234:5678:9abc", "169.254.20.10"],
     initImage: `registry.example.com/${"x".repeat(60)}/data-spacer-init@sha256:${"0".repeat(64)}`,
@@ -173,7 +171,9 @@ Deno.test("an answer fits one TLS record: below 16,000 bytes with the real scrip
   const table: [string, Pod, typeof injection][] = [
     ["Liqo's pod", await liqoPod(), injection],
     ["Liqo's pod, long settings", await liqoPod(), longest],
-    ["a pod of 10 silent containers", silent(10), injection],
+    ["a pod of 10 silent containers", silentPod(10), injection],
+    ["a pod of 10 busy containers", busyPod(10), injection],
+    ["a pod of 10 busy containers, long settings", busyPod(10), longest],
   ];
   for (const [name, pod, used] of table) {
     await t.step(name, () => {

@@ -68,3 +68,25 @@ export function refusal(pod: Pod, policy?: NamespacePolicy, injection?: Injectio
   if (result.kind === "patched") assert.fail("the pod was let through");
   return result.violations.map(({ field, message }) => `${field}: ${message}`);
 }
+
+/** A pod of containers that say nothing about security. */
+export function silentPod(count: number): Pod {
+  return testPod({ containers: Array.from({ length: count }, (_, i) => testContainer({ name: `c${i}` })) });
+}
+
+/** A pod of containers that say a good deal, also about security, but not all of it. */
+export function busyPod(count: number): Pod {
+  const probe = { httpGet: { path: "/healthz", port: "http" }, periodSeconds: 10 };
+  const containers = Array.from({ length: count }, (_, i) =>
+    testContainer({
+      name: `c${i}`,
+      ports: [{ name: "http", containerPort: 8000 + i }],
+      env: Array.from({ length: 10 }, (_, k) => ({ name: `VARIABLE_${k}`, value: `value ${k} of ${i}` })),
+      resources: { requests: { cpu: "100m", memory: "64Mi" }, limits: { memory: "64Mi" } },
+      securityContext: { runAsUser: 1_000 + i, capabilities: { add: ["NET_BIND_SERVICE"], drop: ["KILL"] } },
+      volumeMounts: [{ name: "tmp", mountPath: "/tmp" }],
+      livenessProbe: probe,
+      readinessProbe: probe,
+    }));
+  return testPod({ containers, volumes: [{ name: "tmp", emptyDir: {} }] });
+}

@@ -95,7 +95,10 @@ function effective(field: SecurityField, container: Container, pod: PodSecurityC
   return own ?? (field.inherits ? pod?.[field.field as keyof PodSecurityContext] ?? undefined : undefined);
 }
 
-/** What a container's security context lacks: what neither it nor the pod says. Nothing that is said is replaced. */
+/**
+ * What a container's security context lacks: what neither it nor the pod says, and, where it names capabilities, the drop of all others. Nothing
+ * that is said is replaced.
+ */
 export function missingSecurity(
   container: Container,
   pod: PodSecurityContext | undefined,
@@ -108,13 +111,11 @@ export function missingSecurity(
     const value = field.fill(policy, uid);
     if (value !== undefined) missing[field.field] = value;
   }
+  const { capabilities } = container.securityContext ?? {};
+  if (capabilities && !(capabilities.drop ?? []).includes("ALL")) {
+    missing.capabilities = { ...capabilities, drop: [...(capabilities.drop ?? []), "ALL"] };
+  }
   return missing;
-}
-
-/** Whether a container names capabilities but does not drop all others, which is added to what it says. */
-export function keepsCapabilities(container: Container): boolean {
-  const capabilities = container.securityContext?.capabilities;
-  return capabilities !== undefined && capabilities !== null && !(capabilities.drop ?? []).includes("ALL");
 }
 
 /** One rule for each field, over all containers of the consumer. */
