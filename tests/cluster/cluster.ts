@@ -85,6 +85,7 @@ export class Cluster implements AsyncDisposable {
   readonly #authority: Authority;
   readonly #http: Deno.HttpClient;
   readonly #commands: Commands;
+  #disposed = false;
   readonly #kubeconfigs = new Map<string, Promise<string>>();
 
   /** Use {@linkcode startCluster}. */
@@ -263,7 +264,8 @@ export class Cluster implements AsyncDisposable {
 
   /** Ends all processes and removes what was made: folder, links. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#http.close();
+    if (!this.#disposed) this.#http.close();
+    this.#disposed = true;
     await this.processes[Symbol.asyncDispose]();
   }
 }
