@@ -23,6 +23,7 @@ import { RESTART_REASONS } from "./kube/restart.ts";
 import { createLog, type Log } from "./ops/log.ts";
 import { createMetrics, type Metrics, type Series } from "./ops/metrics.ts";
 import { OpsServer } from "./ops/ops_server.ts";
+import { sparingLog } from "./ops/sparing_log.ts";
 import { cacheNames, Caches } from "./state/caches.ts";
 import { Contract } from "./state/contract.ts";
 import { NamespaceStore } from "./state/namespaces.ts";
@@ -112,11 +113,12 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
   const contract = new Contract({ client, namespace, mine, published: caches.contract, now: Date.now });
   const store = new NamespaceStore(caches, settings, () => contract.injection());
 
+  const strangers = sparingLog(log, { now: () => performance.now() }); // whoever reaches the port could fill the disk
   const front = new Front({
     hostname: settings.bindAddress,
     port: settings.webhookPort,
     ended: metrics.connectionEnded,
-    failed: (error) => log.error("Cannot serve connection", { error }),
+    failed: (error) => strangers.error("Cannot serve connection", { error }),
     handler: createAdmissionHandler({
       review: createReview({
         view: (name) => store.get(name),
@@ -127,11 +129,11 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
         answered: (_status, ms) => metrics.answered(ms),
         refused: (status, error) => {
           metrics.admitted("error", "bad-review");
-          log.warn("Refused request", { status, error });
+          strangers.warn("Refused request", { status, error });
         },
         failed: (error) => {
           metrics.admitted("error", "internal");
-          log.error("Cannot review", { error });
+          strangers.error("Cannot review", { error });
         },
       },
     }),

@@ -452,3 +452,22 @@ Deno.test("a source that trickles on all connections that the webhook takes does
   assert.ok(holder.size >= 400, `${holder.size} are held`);
   assert.ok(await dataSpacer.replica.metric("data_spacer_connections_ended_total", { reason: "evicted" }) > 0);
 });
+
+Deno.test("whoever sends the webhook nonsense does not fill its log, and all of it is counted", async () => {
+  const { hostname: host, port } = dataSpacer.replica.webhook;
+  const counted = () => dataSpacer.replica.metric("data_spacer_admissions_total", { reason: "bad-review" });
+  const before = await counted();
+  const socket = connect({ host, port: Number(port), rejectUnauthorized: false });
+  let answers = 0;
+  const answered = Promise.withResolvers<void>();
+  socket.on("error", answered.reject).on("data", (data) => {
+    answers += data.toString().split("HTTP/1.1 404").length - 1;
+    if (answers === 500) answered.resolve();
+  });
+  for (let i = 0; i < 500; i++) socket.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+  await answered.promise;
+  socket.destroy();
+  assert.equal(await counted() - before, 500);
+  const lines = (await dataSpacer.replica.logs()).filter(({ message }) => message === "Refused request");
+  assert.ok(lines.length > 0 && lines.length <= 25, `${lines.length} lines`);
+});
