@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { asciiJson, joinAscii } from "../../lib/core/ascii.ts";
-
-const text = fc.string({ unit: "binary" });
+import { anyText } from "../support/text_arbitrary.ts";
 
 Deno.test("asciiJson() is ASCII and says the same", () => {
-  fc.assert(fc.property(text, (value) => {
+  fc.assert(fc.property(anyText, (value) => {
     const json = asciiJson(JSON.stringify(value));
     assert.match(json, /^[\0-\x7f]*$/);
     assert.equal(JSON.parse(json), value);

@@ -289,7 +289,7 @@ Deno.test("patchPod() refuses more containers than it can judge in time, and jud
   );
   for (const field of ["containers", "initContainers", "ephemeralContainers"]) {
     await t.step(`beyond it, ${field}`, () => {
-      assert.deepEqual(refusal(testPod({ [field]: many(100_000) })), [`spec.${field}: must be at most 200 containers`]);
+      assert.deepEqual(refusal(testPod({ [field]: many(201) })), [`spec.${field}: must be at most 200 containers`]);
     });
   }
   for (
@@ -306,7 +306,9 @@ Deno.test("patchPod() refuses more containers than it can judge in time, and jud
   }
   await t.step("more violations than a call takes arguments", () => {
     const valueFrom = { fileKeyRef: { volumeName: "data-space-run", path: "a", key: "A" } };
-    assert.equal(refusal(testPod({}, { env: Array(200_000).fill({ name: "A", valueFrom }) })).length, 200_000);
+    const pod = testPod({}, { env: Array(130_000).fill({ name: "A", valueFrom }) });
+    const result = patchPod(pod, testPolicy(), testInjection());
+    assert.equal(result.kind === "refused" && result.violations.length, 130_000);
   });
   await t.step("many groups", () => {
     const pod = testPod({

@@ -12,7 +12,8 @@ import { testPolicy } from "../support/policy.ts";
 
 const injection = testInjection({ imagePullSecret: "registry" });
 const profiles = fc.constantFrom<Profile>("restricted", "root", "observed");
-const RUNS = { numRuns: 400 };
+/** `PROPERTY_RUNS` changes it; the fuzz task takes more. */
+const RUNS = { numRuns: Number(Deno.env.get("PROPERTY_RUNS") ?? 150) };
 
 /** Runs a property over pods, and fails if hardly any of them was let through. */
 function forAllPods(check: (pod: Pod, after: Pod, profile: Profile) => void): void {

@@ -1,16 +1,17 @@
 /** Folder of the project, with a slash at its end. */
 export const ROOT = decodeURIComponent(new URL("../..", import.meta.url).pathname);
 
-/** Folders that are no part of the project. */
+/** What is no part of the project. */
 const NOT_OURS = [".git", "dist", "coverage", "node_modules"];
 
 /** Paths of all files in a folder of the project and below, relative to the project, sorted. */
 export async function filesOf(folder = ""): Promise<string[]> {
   const files: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(ROOT + folder)) {
+    if (NOT_OURS.includes(name)) continue; // .git is a file in a linked working tree
     const path = folder === "" ? name : `${folder}/${name}`;
-    if (!isDirectory) files.push(path);
-    else if (!NOT_OURS.includes(name)) files.push(...await filesOf(path));
+    if (isDirectory) files.push(...await filesOf(path));
+    else files.push(path);
   }
   return files.sort();
 }
