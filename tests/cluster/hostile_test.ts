@@ -255,6 +255,16 @@ const attempts: Attempt[] = [
     const key = `container.apparmor.security.beta.kubernetes.io/${injectedNames.proxy}`;
     pod.metadata!.annotations![key] = "unconfined";
   }],
+  ["a profile of AppArmor for all containers, ours too", (pod) => {
+    const appArmorProfile = { type: "Localhost", localhostProfile: "permissive" };
+    Object.assign(pod.spec, { securityContext: { appArmorProfile } });
+  }],
+  ["a type of SELinux for all containers, ours too", (pod) => {
+    pod.spec.securityContext = { seLinuxOptions: { type: "container_engine_t" } };
+  }],
+  ["all categories of SELinux for all containers, ours too", (pod) => {
+    pod.spec.securityContext = { seLinuxOptions: { level: "s0-s0:c0.c1023" } };
+  }],
   ["an opt-out on the pod", (pod) => {
     Object.assign(pod.metadata!.labels!, { "data-space/apply-webhook": "false", "data-space/netpol-allow": "false" });
   }, "harmless"],

@@ -19,7 +19,7 @@ const empty = { right: emptyOrAbsent, must: "must be left out" };
 /** Types that Pod Security's `baseline` admits; user and role it does not. */
 const SELINUX_TYPES = ["container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
 
-/** Fields of a security context that pod and container both have; the pod's hold for the provider's containers too. */
+/** Fields of a security context that pod and container both have. */
 const onBothLevels: readonly FieldRule[] = [
   {
     id: "windows",
@@ -28,22 +28,40 @@ const onBothLevels: readonly FieldRule[] = [
     right: absent.right,
     must: "must be left out: only Linux pods run here",
   },
+  { id: "selinux", row: "`baseline`", field: "securityContext.seLinuxOptions.user", ...empty },
+  { id: "selinux", row: "`baseline`", field: "securityContext.seLinuxOptions.role", ...empty },
+];
+
+const seLinuxType: FieldRule = {
+  id: "selinux",
+  row: "`baseline`",
+  field: "securityContext.seLinuxOptions.type",
+  right: oneOf("", ...SELINUX_TYPES),
+  must: `must be one of ${SELINUX_TYPES.join(", ")}, or left out`,
+};
+
+const appArmorType: FieldRule = {
+  id: "app-armor",
+  row: "`baseline`",
+  field: "securityContext.appArmorProfile.type",
+  right: oneOf("RuntimeDefault", "Localhost"),
+  must: "must be RuntimeDefault or Localhost, or left out",
+};
+
+const forOwnContainers = "or left out: it would hold for the provider's containers too; set it on your own";
+
+/** What a pod says of all its containers holds for the provider's, too: they run under the node's defaults, and no profile of the consumer's. */
+const ofThePod: readonly FieldRule[] = [
+  { ...seLinuxType, right: oneOf("", SELINUX_TYPES[0]), must: `must be ${SELINUX_TYPES[0]}, ${forOwnContainers}` },
   {
     id: "selinux",
     row: "`baseline`",
-    field: "securityContext.seLinuxOptions.type",
-    right: oneOf("", ...SELINUX_TYPES),
-    must: `must be one of ${SELINUX_TYPES.join(", ")}, or left out`,
+    field: "securityContext.seLinuxOptions.level",
+    // Two categories keep pods apart, a range of them takes in all.
+    right: (value) => emptyOrAbsent(value) || /^s0(:c\d{1,4}(,c\d{1,4})?)?$/.test(String(value)),
+    must: `must be of two categories at most, like s0:c1,c2, ${forOwnContainers}`,
   },
-  { id: "selinux", row: "`baseline`", field: "securityContext.seLinuxOptions.user", ...empty },
-  { id: "selinux", row: "`baseline`", field: "securityContext.seLinuxOptions.role", ...empty },
-  {
-    id: "app-armor",
-    row: "`baseline`",
-    field: "securityContext.appArmorProfile.type",
-    right: oneOf("RuntimeDefault", "Localhost"),
-    must: "must be RuntimeDefault or Localhost, or left out",
-  },
+  { ...appArmorType, right: oneOf("RuntimeDefault"), must: `must be RuntimeDefault, ${forOwnContainers}` },
 ];
 
 const APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/";
@@ -111,7 +129,8 @@ export const hostRules: readonly Rule[] = [
     right: oneOf("ReadOnly"),
     must: "must be ReadOnly or left out",
   }),
-  ...onBothLevels.flatMap((rule) => [podRule({ ...rule, field: `spec.${rule.field}` }), containerRule(rule)]),
+  ...[...onBothLevels, ...ofThePod].map((rule) => podRule({ ...rule, field: `spec.${rule.field}` })),
+  ...[...onBothLevels, seLinuxType, appArmorType].map(containerRule),
   appArmorAnnotations,
   runtimeAnnotations,
 ];

@@ -118,9 +118,25 @@ const host: Case[] = [
   fails(
     "SELinux of the pod",
     testPod({ securityContext: { seLinuxOptions: { type: "spc_t", user: "u", role: "r" } } }),
-    "spec.securityContext.seLinuxOptions.type: must be one of",
     "spec.securityContext.seLinuxOptions.user: must be left out",
     "spec.securityContext.seLinuxOptions.role: must be left out",
+    "spec.securityContext.seLinuxOptions.type: must be container_t, or left out",
+  ),
+  fails(
+    "SELinux type of the pod, and so of ours",
+    testPod({ securityContext: { seLinuxOptions: { type: "container_init_t" } } }),
+    "spec.securityContext.seLinuxOptions.type: must be container_t, or left out: it would hold for the provider's",
+  ),
+  passes("that SELinux type of a container", security({ seLinuxOptions: { type: "container_init_t" } })),
+  ...["s0:c0.c1023", "s0-s0:c0.c1023", "s0:c1,c2,c3", "s1", "s0:c1\n"].map((level) =>
+    fails(
+      `SELinux level of the pod, and so of ours: ${level}`,
+      testPod({ securityContext: { seLinuxOptions: { level } } }),
+      "spec.securityContext.seLinuxOptions.level: must be of two categories at most",
+    )
+  ),
+  ...["", "s0", "s0:c27", "s0:c27,c4"].map((level) =>
+    passes(`SELinux level of the pod: ${level}`, testPod({ securityContext: { seLinuxOptions: { level } } }))
   ),
   fails("AppArmor", security({ appArmorProfile: { type: "Unconfined" } }), `${S}.appArmorProfile.type: must be`),
   passes("AppArmor default", security({ appArmorProfile: { type: "RuntimeDefault" } })),
@@ -128,6 +144,16 @@ const host: Case[] = [
     "AppArmor of the pod",
     testPod({ securityContext: { appArmorProfile: { type: "Unconfined" } } }),
     "spec.securityContext.appArmorProfile.type: must be",
+  ),
+  fails(
+    "AppArmor profile of the pod, and so of ours",
+    testPod({ securityContext: { appArmorProfile: { type: "Localhost", localhostProfile: "x" } } }),
+    "spec.securityContext.appArmorProfile.type: must be RuntimeDefault, or left out: it would hold for the provider's",
+  ),
+  passes("AppArmor default of the pod", testPod({ securityContext: { appArmorProfile: { type: "RuntimeDefault" } } })),
+  passes(
+    "AppArmor profile of a container",
+    security({ appArmorProfile: { type: "Localhost", localhostProfile: "x" } }),
   ),
   ...["app", "data-space-proxy", "data-space-init"].map((name) => {
     const key = `container.apparmor.security.beta.kubernetes.io/${name}`;
