@@ -4,6 +4,9 @@
  * Exit code 1 when anything failed, and when a tier that must run was skipped, in part or as a whole.
  */
 
+import { COMMANDS } from "./cluster/node/packages.ts";
+import { installMissing } from "./support/debian_packages.ts";
+
 interface Tier {
   /** Name of its task in deno.json. */
   task: string;
@@ -19,6 +22,7 @@ const TIERS: Tier[] = [
   { task: "static", required: "always" },
   { task: "unit", required: "always" },
   { task: "cluster", folder: "cluster", required: "always", needs: { ip: "iproute2" } },
+  { task: "node", folder: "cluster/node", required: "ci", needs: COMMANDS },
   { task: "net", folder: "net", required: "ci" },
   { task: "fuzz", folder: "fuzz", required: "ci" },
 ];
@@ -38,7 +42,8 @@ const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`
 
 if (import.meta.main) {
   const tiers = await present(TIERS);
-  await installMissing(tiers);
+  const needs: Record<string, string> = Object.assign({}, ...tiers.map(({ needs }) => needs));
+  await installMissing(needs, print).catch(({ message }) => print(message)); // the tests themselves say what they lack
   const reports = await Deno.makeTempDir({ prefix: "data-spacer-tests-" });
   const total: Counts = { passed: 0, failed: [], skipped: [] };
   let missing = false;
@@ -76,23 +81,6 @@ async function present(tiers: Tier[]): Promise<Tier[]> {
     }
   }));
   return tiers.filter((_, i) => found[i]);
-}
-
-/** Installs the Debian packages that bring what is missing, where that is possible; else the tests themselves say what they lack. */
-async function installMissing(tiers: Tier[]): Promise<void> {
-  const needed = Object.entries(Object.assign({}, ...tiers.map(({ needs }) => needs)) as Record<string, string>);
-  const there = await Promise.all(needed.map(([command]) => succeeds("sh", ["-c", `command -v ${command}`])));
-  const packages = needed.filter((_, i) => !there[i]).map(([, name]) => name);
-  if (packages.length === 0) return;
-  const command = `apt-get install --yes --no-install-recommends ${packages.join(" ")}`;
-  print(`Missing: ${packages.join(" ")}. Running "${command}"`);
-  const installed = Deno.uid() === 0 &&
-    await succeeds("sh", ["-c", `apt-get update && DEBIAN_FRONTEND=noninteractive ${command}`]);
-  if (!installed) print(`Cannot install ${packages.join(" ")}: do it by hand, as root`);
-}
-
-async function succeeds(command: string, args: string[]): Promise<boolean> {
-  return (await new Deno.Command(command, { args, stdout: "null", stderr: "inherit" }).output()).success;
 }
 
 async function runTier({ task }: Tier, report: string): Promise<Counts> {

