@@ -56,6 +56,11 @@ export const run: Verb = async (args, process) => {
   const injected = documents.map((document) => injector.document(document));
   for (const refusal of injector.refusals) process.err(`${refusal}\n`);
   if (injector.refusals.length > 0) return 1;
+  if (injector.pods === 0) {
+    process.err(
+      "Note: nothing to inject: the stream holds no pod or pod template of an offloaded namespace with proxy\n",
+    );
+  }
   process.out(joinDocuments(injected));
   return 0;
 };
@@ -63,6 +68,8 @@ export const run: Verb = async (args, process) => {
 class Injector {
   /** One line for each violation. */
   readonly refusals: string[] = [];
+  /** Pods and templates that the webhook would have been asked about. */
+  pods = 0;
   readonly #injection: Injection;
   readonly #policyOf: (namespace: string) => NamespacePolicy | undefined;
 
@@ -100,6 +107,7 @@ class Injector {
   }
 
   #pod(pod: Json, policy: NamespacePolicy, describe: (problem: string) => string): Json {
+    this.pods++;
     const problems: string[] = [];
     try {
       const result = patchPod(asPod(pod), policy, this.#injection);

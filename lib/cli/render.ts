@@ -31,6 +31,11 @@ export const run: Verb = async (args, process) => {
   for (const warning of policies.warnings) process.err(`${printable(warning)}\n`);
   const format = documents.length > 0 && documents.every((document) => document.format === "json") ? "json" : "yaml";
   const objects = namespaces.flatMap((ns) => desired(policies.of(ns.metadata?.name ?? ""), templates));
+  if (objects.length === 0) {
+    process.err(
+      "Note: nothing to keep: the stream holds no offloaded Namespace, or only such as opt out of everything\n",
+    );
+  }
   process.out(
     joinDocuments(objects.map(({ body }) => withValue({ text: "", value: undefined, format }, JSON.parse(body)))),
   );

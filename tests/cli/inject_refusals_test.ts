@@ -120,7 +120,8 @@ Deno.test("inject and render let no name of a stream speak to the terminal or be
   for (const [verb, run] of [["inject", runInject], ["render", runRender]] as const) {
     for (const [name, labels, lines] of [["a warning", offloaded, 2], ["wrong usage", { a: 1 }, 1]] as const) {
       await t.step(`${verb}: ${name}`, async () => {
-        const { stderr } = await runVerb(run, ["-f", "-"], { files: { "-": labelled(labels) } });
+        const text = labelled(labels) + JSON.stringify(pod());
+        const { stderr } = await runVerb(run, ["-f", "-"], { files: { "-": text } });
         assert.match(stderr, /n\?\[2J\?\?\?ok/);
         assert.doesNotMatch(stderr.replaceAll("\n", ""), /[\p{Cc}\p{Cf}]/u);
         assert.equal(stderr.split("\n").length - 1, lines, stderr);

@@ -174,6 +174,25 @@ Deno.test("inject reads several files in order", async () => {
   assert.deepEqual(documents(stdout), [admitted(pod()), namespace()]);
 });
 
+Deno.test("inject says where it had nothing to do, on standard error alone", async (t) => {
+  const out = namespace("trial", { [labels.applyWebhook]: "false" });
+  const table: [name: string, objects: unknown[], says: boolean][] = [
+    ["no pod", [namespace()], true],
+    ["no document", [], true],
+    ["pods of other namespaces alone", [out, pod()], true],
+    ["a pod", [namespace(), pod()], false],
+    ["a pod that is injected already", [namespace(), admitted(pod())], false],
+  ];
+  for (const [name, objects, says] of table) {
+    await t.step(name, async () => {
+      const { code, stdout, stderr } = await inject(stream(...objects));
+      assert.equal(code, 0);
+      assert.equal(documents(stdout).length, objects.length);
+      assert.match(stderr, says ? /^Note: nothing to inject: the stream holds no pod .*\n$/ : /^$/);
+    });
+  }
+});
+
 Deno.test("inject twice is inject once", async () => {
   const first = await inject(stream(namespace(), pod(), { ...pod("b"), metadata: { name: "b", namespace: "other" } }));
   const second = await inject(first.stdout);

@@ -51,7 +51,12 @@ Deno.test("render follows each Namespace's labels, and leaves out what is not of
     ],
   ];
   for (const [name, objects, expected] of table) {
-    await t.step(name, async () => assert.deepEqual(summary((await render(stream(...objects))).stdout), expected));
+    await t.step(name, async () => {
+      const { code, stdout, stderr } = await render(stream(...objects));
+      assert.equal(code, 0);
+      assert.deepEqual(summary(stdout), expected);
+      assert.match(stderr, expected.length === 0 ? /^Note: nothing to keep: .*\n$/ : /^$/);
+    });
   }
 });
 
