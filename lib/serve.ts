@@ -17,7 +17,6 @@ import type { Settings } from "./core/settings.ts";
 import { KubeClient } from "./kube/client.ts";
 import { loadCredentials } from "./kube/credentials.ts";
 import { EventRecorder } from "./kube/events.ts";
-import { Informer } from "./kube/informer.ts";
 import { resources } from "./kube/resources.ts";
 import { RESTART_REASONS } from "./kube/restart.ts";
 import { createLog, type Log } from "./ops/log.ts";
@@ -28,8 +27,7 @@ import { cacheNames, Caches } from "./state/caches.ts";
 import { Contract } from "./state/contract.ts";
 import { NamespaceStore } from "./state/namespaces.ts";
 import { createAdmissionHandler } from "./webhook/admission_server.ts";
-import { projectBundles } from "./webhook/ca_bundle.ts";
-import { projectCaSecret } from "./webhook/ca_secret.ts";
+import { CaCaches } from "./webhook/ca_caches.ts";
 import type { KeyPair } from "./webhook/certificate_source.ts";
 import { endReasons } from "./webhook/connection.ts";
 import { Front } from "./webhook/front.ts";
@@ -256,26 +254,10 @@ function ownCertificates(
   take: (use: (pair: KeyPair) => void) => (pair: KeyPair) => void,
 ): Certificates {
   const { namespace, webhookConfiguration } = settings;
-  const secrets = new Informer({
-    client,
-    log,
-    resource: resources.Secret,
-    namespace,
-    fieldSelector: `metadata.name=${objects.caSecret}`,
-    project: projectCaSecret,
-  });
-  const configurations = new Informer({
-    client,
-    log,
-    resource: resources.MutatingWebhookConfiguration,
-    fieldSelector: `metadata.name=${webhookConfiguration}`,
-    project: projectBundles,
-  });
+  const caches = new CaCaches({ client, namespace, webhookConfiguration, log });
   const source = new OwnCa({
     client,
-    secrets,
-    configurations,
-    synced: Promise.all([secrets.synced, configurations.synced]),
+    caches,
     namespace,
     webhookConfiguration,
     names: serviceNames(settings.serviceName, namespace),
@@ -284,9 +266,9 @@ function ownCertificates(
   });
   return {
     async run(signal, use) {
-      const watching = [secrets.run(signal), configurations.run(signal)];
+      const watching = caches.run(signal);
       for await (const pair of source.pairs(signal)) take(use)(pair);
-      await Promise.all(watching);
+      await watching;
     },
     check: () =>
       source.trusted

@@ -29,12 +29,8 @@ import { type Authority, CertificateMaker } from "./x509.ts";
 /** What our own authority needs. */
 export interface OwnCaDeps {
   client: Pick<KubeClient, "get" | "create" | "replace" | "jsonPatch">;
-  /** The Secret `objects.caSecret` as watched, by `projectCaSecret`; its key is `namespace/name`. */
-  secrets: Source<CaSecret>;
-  /** The webhook configuration as watched, by `projectBundles`; its key is its name. */
-  configurations: Source<BundleConfiguration>;
-  /** Both caches have been filled. */
-  synced: Promise<unknown>;
+  /** What is watched, as {@linkcode CaCaches} has it; `synced` when both have been filled. */
+  caches: { secrets: Source<CaSecret>; configurations: Source<BundleConfiguration>; synced: Promise<unknown> };
   /** Our own namespace. */
   namespace: string;
   /** Name of the webhook configuration. */
@@ -114,9 +110,9 @@ export class OwnCa implements CertificateSource {
 
   /** See {@linkcode CertificateSource}. Beside the pairs it keeps the Secret and the webhook configuration right. */
   async *pairs(signal: AbortSignal): AsyncGenerator<KeyPair> {
-    const { synced, random } = this.#deps;
+    const { caches, random } = this.#deps;
     const backoff = new Backoff({ baseMs: 500, maxMs: 30_000, ...(random ? { random } : {}) });
-    const [maker] = await Promise.all([CertificateMaker.load(), synced]);
+    const [maker] = await Promise.all([CertificateMaker.load(), caches.synced]);
     const unfollow = this.#follow();
     try {
       while (!signal.aborted) {
@@ -144,14 +140,14 @@ export class OwnCa implements CertificateSource {
   }
 
   #takeCached(): void {
-    const { secrets, configurations, webhookConfiguration } = this.#deps;
+    const { caches: { secrets, configurations }, webhookConfiguration } = this.#deps;
     this.#seeSecret(secrets.get(this.#secretKey));
     this.#seeConfiguration(configurations.get(webhookConfiguration));
   }
 
   /** Takes what is cached, and what changes from now on. */
   #follow(): () => void {
-    const { secrets, configurations, webhookConfiguration } = this.#deps;
+    const { caches: { secrets, configurations }, webhookConfiguration } = this.#deps;
     this.#takeCached();
     const ends = [
       secrets.subscribe(({ type, key, value }) => {

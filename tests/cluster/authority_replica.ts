@@ -1,14 +1,11 @@
 import { decodeReview, encodeReview } from "../../lib/core/admission.ts";
-import { objects, PRODUCT } from "../../lib/core/names.ts";
+import { PRODUCT } from "../../lib/core/names.ts";
 import { KubeClient } from "../../lib/kube/client.ts";
 import { loadCredentials } from "../../lib/kube/credentials.ts";
-import { Informer } from "../../lib/kube/informer.ts";
-import { resources } from "../../lib/kube/resources.ts";
 import { sleep } from "../../lib/kube/time.ts";
 import { createLog } from "../../lib/ops/log.ts";
 import { createAdmissionHandler } from "../../lib/webhook/admission_server.ts";
-import { projectBundles } from "../../lib/webhook/ca_bundle.ts";
-import { projectCaSecret } from "../../lib/webhook/ca_secret.ts";
+import { CaCaches } from "../../lib/webhook/ca_caches.ts";
 import type { KeyPair } from "../../lib/webhook/certificate_source.ts";
 import { Front } from "../../lib/webhook/front.ts";
 import { OwnCa, serviceNames, SETTLE_MS } from "../../lib/webhook/own_ca.ts";
@@ -44,21 +41,7 @@ export class AuthorityReplica implements AsyncDisposable {
   private constructor(client: KubeClient, parts: { endpoint: Replica; namespace: string; aheadMs: number }) {
     const { endpoint, namespace, aheadMs } = parts;
     const log = createLog({ level: "error", write: (line) => this.errors.push(line) });
-    const secrets = new Informer({
-      client,
-      log,
-      resource: resources.Secret,
-      namespace,
-      fieldSelector: `metadata.name=${objects.caSecret}`,
-      project: projectCaSecret,
-    });
-    const configurations = new Informer({
-      client,
-      log,
-      resource: resources.MutatingWebhookConfiguration,
-      fieldSelector: `metadata.name=${PRODUCT}`,
-      project: projectBundles,
-    });
+    const caches = new CaCaches({ client, namespace, webhookConfiguration: PRODUCT, log });
     this.aheadMs = aheadMs;
     this.#client = client;
     this.#endpoint = endpoint;
@@ -72,9 +55,7 @@ export class AuthorityReplica implements AsyncDisposable {
     });
     this.#own = new OwnCa({
       client,
-      secrets,
-      configurations,
-      synced: Promise.all([secrets.synced, configurations.synced]),
+      caches,
       namespace,
       webhookConfiguration: PRODUCT,
       names: serviceNames(PRODUCT, namespace),
@@ -91,7 +72,7 @@ export class AuthorityReplica implements AsyncDisposable {
         this.pairs.push(pair);
       }
     };
-    this.#work = [secrets.run(signal), configurations.run(signal), serve()];
+    this.#work = [caches.run(signal), serve()];
   }
 
   /** Starts one, with the rights of the ServiceAccount; the API server calls it at once. */

@@ -26,9 +26,7 @@ class Cluster implements AsyncDisposable {
     const { api, clock } = this;
     const own = new OwnCa({
       client: api.client,
-      secrets: api.secret,
-      configurations: api.configuration,
-      synced: Promise.resolve(),
+      caches: { secrets: api.secret, configurations: api.configuration, synced: Promise.resolve() },
       namespace: "ours",
       webhookConfiguration: "hook",
       names: [...serviceNames("data-spacer", "ours"), "10.1.2.3", "fd00::1"],
