@@ -1,6 +1,7 @@
 import { paths } from "../names.ts";
 import type { Direction } from "./access_log.ts";
 import { upstreamHttp } from "./http.ts";
+import { keepalive } from "./keepalive.ts";
 import { type Message, typed } from "./message.ts";
 
 const CLUSTER = "envoy.config.cluster.v3.Cluster";
@@ -17,6 +18,7 @@ function originalDestination(name: Direction): Message {
     connect_timeout: "5s",
     per_connection_buffer_limit_bytes: 32_768,
     cleanup_interval: "60s",
+    upstream_connection_options: { tcp_keepalive: keepalive },
     // Envoy's default of 1024 would also limit honest load.
     circuit_breakers: { thresholds: [{ max_connections: 4_096, max_pending_requests: 4_096, max_requests: 4_096 }] },
     typed_extension_protocol_options: upstreamHttp,

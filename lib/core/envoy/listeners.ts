@@ -1,6 +1,7 @@
 import { ports } from "../names.ts";
 import { accessLog, type Direction, noChain } from "./access_log.ts";
 import { adminPath, proxiedHttp } from "./http.ts";
+import { keepalive } from "./keepalive.ts";
 import { extension, listenOn, type Message, typed } from "./message.ts";
 
 const LISTENER = "envoy.config.listener.v3.Listener";
@@ -58,6 +59,7 @@ function captureListener(direction: Direction): Message {
     per_connection_buffer_limit_bytes: 32_768,
     // Under SYN cookies nobody is let in (redirect.sh): a long queue puts that off.
     tcp_backlog_size: 4_096,
+    tcp_keepalive: keepalive,
     listener_filters: listenerFilters,
     // A server that speaks first on another port waits this long, then the connection passes as plain TCP; so does HTTP whose first byte comes
     // later. Less than the 0.6 s for which redirect.sh keeps an early end back.

@@ -9,9 +9,9 @@ import time
 
 from sockets import family_of, name_of, read_all
 
-def tcp_server(ready, log, port, host="::", kind="echo", banner="hello\n", size=0, fin_first=False, certificate=None, hold=0):
-    """Kinds: echo, banner (speaks first, then echoes), sink (reads to EOF, then tells how much), source (sends `size` bytes),
-    http (answers GET with the path, or `size` bytes), silent (accepts and holds), forget (its socket vanishes)."""
+def tcp_server(ready, log, port, host="::", kind="echo", banner="hello\n", size=0, fin_first=False, certificate=None, hold=0, wait=0):
+    """Kinds: echo, banner (speaks first, then echoes), sink (reads to EOF, waits `hold` s, then tells how much), source (sends `size` bytes),
+    http (answers GET with the path, or `size` bytes), silent (accepts and holds), forget (its socket vanishes). All read only after `wait` s."""
     sock = socket.socket(family_of(host), socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family_of(host) == socket.AF_INET6 and host == "::":
@@ -40,6 +40,7 @@ def tcp_server(ready, log, port, host="::", kind="echo", banner="hello\n", size=
                 return
             if kind == "banner":
                 conn.sendall(banner.encode())
+            time.sleep(wait)
             if kind == "silent":
                 time.sleep(hold or 600)
             if kind == "source":
@@ -54,6 +55,7 @@ def tcp_server(ready, log, port, host="::", kind="echo", banner="hello\n", size=
                 if kind in ("echo", "banner"):
                     conn.sendall(part)
             if kind == "sink":
+                time.sleep(hold)
                 conn.sendall(b"%d\n" % total)
         except OSError as error:
             log({"peer": clean(peer), "total": total, "error": name_of(error)})

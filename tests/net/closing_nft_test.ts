@@ -1,0 +1,3 @@
+import { closingConnections } from "./closing.ts";
+
+closingConnections("nft");
