@@ -52,7 +52,8 @@ export async function prepare(): Promise<Tools> {
   });
 }
 
-async function installEnvoy(): Promise<string> {
+/** Path of Envoy, fetched once on a machine. Call it under the lock `net-tools`. */
+export async function installEnvoy(): Promise<string> {
   const folder = `${cacheFolder()}/envoy-${ENVOY.version}-${Deno.build.arch}`;
   if (!await exists(folder)) {
     say(`fetching Envoy ${ENVOY.version}`);

@@ -13,6 +13,9 @@ export const IMAGES = {
   busybox: "localhost/busybox:1",
 } as const;
 
+/** How long an archive is kept that nobody uses, ms. */
+const UNUSED_MS = 3_600_000;
+
 /** An image in a file. */
 export interface ImageArchive {
   /** Its name. */
@@ -22,13 +25,15 @@ export interface ImageArchive {
 }
 
 /** How an image is made. */
-interface Recipe {
+export interface Recipe {
+  /** Its name. */
   ref: string;
-  /** All that decides what is in it. */
+  /** All that decides what is in it, besides the text of `fill`. */
   key: string;
   /** Fills the folder that is its root. */
   fill(root: string): Promise<void>;
-  options?: Pick<ImageOptions, "entrypoint" | "cmd">;
+  /** What a container of it runs, and as whom. */
+  options?: Omit<ImageOptions, "ref" | "archive">;
 }
 
 /**
@@ -58,13 +63,19 @@ function single(ref: string, program: string): Recipe {
   return { ref, key: program, fill, options: { entrypoint: [`/${name}`] } };
 }
 
-async function makeOnce({ ref, key, fill, options }: Recipe): Promise<ImageArchive> {
-  const recipe = `${ref} ${key} ${fill} ${fillBusybox} ${makeArchive} ${JSON.stringify(options)}`;
+/** Makes an image unless the cache has it. What the cache has of it in other versions goes after an hour without use. */
+export async function makeOnce({ ref, key, fill, options }: Recipe): Promise<ImageArchive> {
+  const recipe = `${ref} ${key} ${fill} ${fillBusybox} ${makeArchive} ${makeOnce} ${JSON.stringify(options)}`;
   const hash = createHash("sha256").update(recipe).digest("hex").slice(0, 8);
-  const archive = `${cacheFolder()}/images/${ref.replace(/^.*\//, "").replace(":", "-")}-${hash}.tar`;
-  if (!await exists(archive)) {
+  const [folder, name] = [`${cacheFolder()}/images`, ref.replace(/^.*\//, "").replace(":", "-")];
+  const archive = `${folder}/${name}-${hash}.tar`;
+  if (await exists(archive)) {
+    await Deno.utime(archive, new Date(), new Date());
+  } else {
+    await removeUnused(folder, new RegExp(`^${name}-[0-9a-f]{8}\\.tar$`));
     const root = await Deno.makeTempDir({ prefix: "data-spacer-image-" });
     try {
+      await Deno.chmod(root, 0o755); // of the image's root too, where others than root run
       await fill(root);
       await makeArchive(root, { ref, archive, ...options });
     } finally {
@@ -74,7 +85,17 @@ async function makeOnce({ ref, key, fill, options }: Recipe): Promise<ImageArchi
   return { ref, archive };
 }
 
-async function fillBusybox(root: string, busybox: string): Promise<void> {
+async function removeUnused(folder: string, archives: RegExp): Promise<void> {
+  if (!await exists(folder)) return;
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!archives.test(name)) continue;
+    const { mtime } = await Deno.stat(`${folder}/${name}`);
+    if (mtime!.getTime() < Date.now() - UNUSED_MS) await Deno.remove(`${folder}/${name}`);
+  }
+}
+
+/** Busybox with all its applets in `/bin`, and two users. */
+export async function fillBusybox(root: string, busybox: string): Promise<void> {
   for (const folder of ["bin", "etc", "root", "tmp"]) await Deno.mkdir(`${root}/${folder}`);
   await Deno.chmod(`${root}/tmp`, 0o1777);
   await Deno.copyFile(busybox, `${root}/bin/busybox`);
@@ -86,7 +107,8 @@ async function fillBusybox(root: string, busybox: string): Promise<void> {
   await Deno.writeTextFile(`${root}/etc/group`, "root:x:0:\napp:x:1000:\n");
 }
 
-async function staticBusybox(): Promise<{ path: string; digest: string }> {
+/** Busybox of this machine. @throws {Error} if it is not static. */
+export async function staticBusybox(): Promise<{ path: string; digest: string }> {
   const path = "/bin/busybox";
   const bytes = await Deno.readFile(path);
   // the dynamic linker's path stands in every program that needs one

@@ -34,7 +34,7 @@ export async function buildNodePrograms(
 ): Promise<NodePrograms> {
   const { release = chosenRelease(), log = toStderr } = options;
   const controlPlane = await controlPlaneModules(release);
-  const [calico, coredns, pause] = await Promise.all([calicoModule(), corednsModule(), pauseModule()]);
+  const [calico, coredns, pause] = await Promise.all([calicoModule(), corednsModule(), ownModule("pause")]);
   await buildModules([pause, ...Object.values(controlPlane), coredns, calico], log);
   return {
     ...binariesIn(controlPlane, release),
@@ -83,15 +83,16 @@ async function corednsModule(): Promise<GoModule> {
   };
 }
 
-async function pauseModule(): Promise<GoModule> {
+/** A program of ours that needs nothing but Go itself: a folder of `go/`. */
+export async function ownModule(name: "pause" | "denort"): Promise<GoModule> {
   return {
-    title: "pause",
-    folder: await folderOf("pause", ""),
+    title: name,
+    folder: await folderOf(name, ""),
     minutes: 0.2,
-    programs: [{ name: "pause", path: "./pause" }],
+    programs: [{ name, path: `./${name}` }],
     async prepare(run): Promise<void> {
-      await Deno.writeTextFile(`${run.module}/go.mod`, "module pause\n\ngo 1.24\n");
-      await copyMain(run, GO_SOURCES, "pause");
+      await Deno.writeTextFile(`${run.module}/go.mod`, `module ${name}\n\ngo 1.24\n`);
+      await copyMain(run, GO_SOURCES, name);
     },
   };
 }
