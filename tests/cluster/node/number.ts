@@ -10,6 +10,9 @@ export interface Claim {
   processes: Processes;
 }
 
+/** Name of the lock that whoever claims a number holds meanwhile. */
+export const CLAIMING = "node-numbers";
+
 const DOWN = decodeURIComponent(new URL("down.sh", import.meta.url).pathname);
 
 /**
@@ -19,7 +22,7 @@ const DOWN = decodeURIComponent(new URL("down.sh", import.meta.url).pathname);
  * @throws {Error} where all numbers are in use.
  */
 export async function claimNumber(log: (line: string) => void): Promise<Claim> {
-  return await withLock("node-numbers", async () => {
+  return await withLock(CLAIMING, async () => {
     const free: Addresses[] = [];
     for (let number = 1; number <= NUMBERS; number++) {
       const addresses = addressesOf(number);
