@@ -11,12 +11,13 @@ export function proxyDuties(backend: Backend): void {
     { name: `the proxy keeps its duties (${backend})`, ignore: missing !== undefined },
     async (t) => {
       await using world = await World.create(backend);
-      const { a, outside, node } = world;
+      const { a, b, outside, node } = world;
       const { namespace: pod } = a;
       await using http = await outside.serve("tcp_server", { port: 8080, kind: "http" });
 
       await t.step("probes of the kubelet", async (t) => {
         await using _ = await a.namespace.serve("tcp_server", { port: 8080, kind: "http" }, TENANT);
+        await using _other = await a.namespace.serve("tcp_server", { port: 8085, kind: "http" }, TENANT);
         const cases = [
           ["a successful GET of a probe from the node is not recorded", node, "GET", "/healthz", 0],
           ["nor with its query", node, "GET", "/ready?full=1", 0],
@@ -24,13 +25,16 @@ export function proxyDuties(backend: Backend): void {
           ["another path is", node, "GET", "/healthz/x", 1],
           ["another method is", node, "POST", "/healthz", 1],
           ["the same from elsewhere is", outside, "GET", "/healthz", 1],
+          ["the same from another pod is", b.namespace, "GET", "/healthz", 1],
+          ["the same on another port is", node, "GET", "/healthz", 1, 8085],
+          ["the same as the end of a longer path is", node, "GET", "/x/8080/healthz", 1],
           ["a failed one is", node, "GET", "/fail", 1],
         ] as const;
-        for (const [name, from, method, path, count] of cases) {
+        for (const [name, from, method, path, count, port = 8080] of cases) {
           await t.step(name, async () => {
             for (const to of [a.v4, a.v6]) {
               const { result, ends } = await a.watch(
-                () => from.call("http_requests", { to, port: 8080, count: 1, path, method }),
+                () => from.call("http_requests", { to, port, count: 1, path, method }),
                 { expected: count, settle: 150 },
               );
               assert.equal(result[0][0], path === "/fail" ? 503 : 200);

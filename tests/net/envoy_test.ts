@@ -81,6 +81,39 @@ s.sendall(b"GET ${path} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"); print(s.recv(100).s
   });
 
   await t.step(
+    "more connections than its limit are closed at once; its health is still told, and there is room again",
+    async () => {
+      const { b } = world;
+      await using _ = await world.outside.serve("tcp_server", { port: 8101, kind: "echo" });
+      const config = `${world.folder}/limited`;
+      await Deno.mkdir(config);
+      for (const name of Object.values(envoyFiles)) {
+        const text = await Deno.readTextFile(`${b.config}/${name}`);
+        const limited = text.replace(
+          "max_active_downstream_connections: 4096",
+          "max_active_downstream_connections: 10",
+        );
+        assert.equal(limited !== text, name === envoyFiles.bootstrap);
+        await Deno.writeTextFile(`${config}/${name}`, limited);
+      }
+      await b.stopProxy();
+      await b.startProxy({ config });
+      const talk = (more: Record<string, unknown>) =>
+        b.namespace.call("tcp", { to: addresses.outside[0], port: 8101, send: "\x01a", limit: 2, ...more }, TENANT);
+      const health = async () => {
+        const request = { to: b.v4, port: ports.health, count: 1, path: "/healthz/ready" };
+        return (await world.node.call("http_requests", request))[0][0];
+      };
+      const open = Promise.all(Array.from({ length: 20 }, () => talk({ hold: 1.5 })));
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      assert.equal(await health(), 200);
+      const answered = (await open).filter(({ data }) => data === "\x01a").length;
+      assert.equal(answered, 10, "connections that pass");
+      assert.equal((await talk({})).data, "\x01a");
+    },
+  );
+
+  await t.step(
     "a new configuration in the mounted folder reaches it",
     async () => {
       await using _ = await world.outside.serve("tcp_server", { port: 8100, kind: "http" });
