@@ -18,7 +18,12 @@ import {
   PRODUCT,
   RESERVED_PREFIX,
 } from "../lib/core/names.ts";
-import { interfaceAnnotations } from "../lib/core/rules/interface_annotations.ts";
+import {
+  interfaceAnnotations,
+  kubeOvnNames,
+  kubeOvnOwnNames,
+  pluginAnnotations,
+} from "../lib/core/rules/interface_annotations.ts";
 import { all as manifests, only } from "./support/manifests.ts";
 import { testSettings } from "./support/settings.ts";
 
@@ -149,10 +154,24 @@ Deno.test("names of ours in expressions are those of the program", () => {
 });
 
 Deno.test("annotations that ask for an interface are those that the rule for new pods refuses", () => {
-  const requests = policy(policies.podChanges).variables!.find(({ name }) => name === "requests")!;
-  const keys = literals(requests.expression).filter((text) => interfaceAnnotations.includes(text));
-  const families = ["k8s.v1.cni.cncf.io/", "v1.multus-cni.io/"];
-  for (const family of families) assert.ok(requests.expression.includes(`k.startsWith('${family}')`));
-  const others = interfaceAnnotations.filter((key) => !families.some((family) => key.startsWith(family)));
-  assert.deepEqual(keys.sort(), others.toSorted());
+  const { expression } = policy(policies.podChanges).variables!.find(({ name }) => name === "requests")!;
+  const lists = [...expression.matchAll(/ in \[([^\]]*)\]/g)].map(([, list]) => literals(list!));
+  assert.deepEqual(lists, [
+    pluginAnnotations,
+    kubeOvnNames,
+    kubeOvnOwnNames,
+    interfaceAnnotations.filter((key) => !/^(k8s\.v1\.cni\.cncf\.io|v1\.multus-cni\.io)\//.test(key)),
+  ]);
+  const families = [...expression.matchAll(/(\w+)\('([^']*)'\)/g)].map(([, how, text]) => [how, text]);
+  assert.deepEqual(families, [
+    ["contains", ".kubernetes.io/"],
+    ["indexOf", "/"],
+    ["startsWith", "ovn.kubernetes.io/"],
+    ["contains", ".ovn.kubernetes.io/"],
+    ["indexOf", "/"],
+    ["startsWith", "k8s.v1.cni.cncf.io/"],
+    ["startsWith", "v1.multus-cni.io/"],
+    ["endsWith", "/network-status"],
+    ["endsWith", "/networks-status"],
+  ]);
 });

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { interfaceAnnotations } from "../../lib/core/rules/interface_annotations.ts";
+import {
+  interfaceAnnotations,
+  kubeOvnNames,
+  kubeOvnOwnNames,
+  pluginAnnotations,
+} from "../../lib/core/rules/interface_annotations.ts";
 import { type Identity, startCluster } from "./cluster.ts";
 import { startDataSpacer } from "./data_spacer.ts";
 import { LIQO, Liqo, liqoPod } from "./liqo.ts";
@@ -14,6 +19,7 @@ const KUBE_OVN: Identity = {
   as: "system:serviceaccount:kube-system:ovn",
   asGroups: ["system:serviceaccounts", "system:serviceaccounts:kube-system", "clerks", "system:authenticated"],
 };
+const EKS: Identity = { as: "eks:vpc-resource-controller", asGroups: ["clerks", "system:authenticated"] };
 
 const cluster = await startCluster();
 Deno.test.afterAll(() => cluster[Symbol.asyncDispose]());
@@ -73,8 +79,13 @@ const REPORTS = [
   "cni.projectcalico.org/containerID",
   "cni.projectcalico.org/podIP",
   "cni.projectcalico.org/podIPs",
-  "k8s.ovn.org/pod-networks",
-  "ovn.kubernetes.io/allocated",
+  "vpc.amazonaws.com/pod-ips",
+];
+/** What plugins write and read: theirs alone. */
+const PLUGINS = [
+  ...pluginAnnotations,
+  ...kubeOvnNames.flatMap((name) => [`ovn.kubernetes.io/${name}`, `macvlan.default.kubernetes.io/${name}`]),
+  ...kubeOvnOwnNames.flatMap((name) => [`ovn.kubernetes.io/${name}`, `storage.default.ovn.kubernetes.io/${name}`]),
 ];
 
 const tables: Record<string, () => Attempt[]> = {
@@ -131,7 +142,9 @@ const tables: Record<string, () => Attempt[]> = {
     ["the same asked for again", LIQO, patch(ASKING, { metadata: asked }), "passes"],
     ["another value asked for", LIQO, annotate("cni", ASKING), REFUSED],
     ["nothing asked for any more", LIQO, patch(ASKING, { metadata: { annotations: null } }), "passes"],
-    ...[...interfaceAnnotations, "k8s.v1.cni.cncf.io/other", "v1.multus-cni.io/other"].map((key): Attempt => [
+    ...[...interfaceAnnotations, ...PLUGINS, "k8s.v1.cni.cncf.io/other", "v1.multus-cni.io/other"].map((
+      key,
+    ): Attempt => [
       key,
       LIQO,
       annotate(key),
@@ -147,7 +160,10 @@ const tables: Record<string, () => Attempt[]> = {
       [`${key} by way of the status`, CLERK, annotate(key, `${POD}/status`), "passes"],
     ]),
     ["a kubelet's status", NODE, patch(`${POD}/status`, { status: { phase: "Running" } }), "passes"],
-    ["Kube-OVN's report", KUBE_OVN, annotate("ovn.kubernetes.io/ip_address"), "passes"],
+    ...PLUGINS.map((key): Attempt => [`${key} by the plugin`, KUBE_OVN, annotate(key), "passes"]),
+    ["a clerk", CLERK, annotate("ovn.kubernetes.io/ip_address"), REFUSED],
+    ["Amazon's controller", EKS, annotate("vpc.amazonaws.com/pod-eni"), "passes"],
+    ["a key that looks like Kube-OVN's", LIQO, annotate("app.kubernetes.io/vpc"), "passes"],
     ["another request from there", KUBE_OVN, annotate("k8s.v1.cni.cncf.io/networks"), REFUSED],
   ],
 };

@@ -308,6 +308,14 @@ const network: Case[] = [
     "ovn.kubernetes.io/ip_address",
     "k8s.ovn.org/routing-namespaces",
     "networking.gke.io/interfaces",
+    // what plugins write too, but not before a pod is created
+    "vpc.amazonaws.com/pod-eni",
+    "k8s.ovn.org/pod-networks",
+    "ovn.kubernetes.io/allocated",
+    "ovn.kubernetes.io/vpc",
+    "macvlan.default.kubernetes.io/ip_address",
+    "storage.default.ovn.kubernetes.io/logical_switch",
+    "storage.default.ovn.kubernetes.io/vip",
   ].map((key) => fails(key, annotated({ [key]: "x" }), `metadata.annotations[${key}]: must be left out`)),
   passes(
     "what plugins report",
@@ -316,8 +324,20 @@ const network: Case[] = [
       "k8s.v1.cni.cncf.io/networks-status": "[]",
       "cni.projectcalico.org/podIP": "10.0.0.1/32",
       "cni.projectcalico.org/containerID": "x",
-      "k8s.ovn.org/pod-networks": "{}",
+      "vpc.amazonaws.com/pod-ips": "10.0.0.1",
       "sidecar.istio.io/inject": "false",
+    }),
+  ),
+  passes(
+    "keys that look like those of Kube-OVN",
+    annotated({
+      "ovn.kubernetes.io/ingress_rate": "3",
+      "ip_address": "x",
+      "example.com/ip_address": "x",
+      "kubernetes.io/vip": "x",
+      "app.kubernetes.io/vpc": "x",
+      "notovn.kubernetes.io/vpc": "x",
+      "kubernetes.io/config.source": "api",
     }),
   ),
   ...["Default", "None", "ClusterFirstWithHostNet"].map((dnsPolicy) =>
