@@ -5,8 +5,7 @@ import type { KubectlOptions } from "../cluster.ts";
 import { consumer, Liqo } from "../liqo.ts";
 import { overlay } from "../overlay.ts";
 import { until } from "../processes.ts";
-import type { ImageArchive } from "./base_images.ts";
-import { buildImages } from "./product_images.ts";
+import { buildImages, TEST_IMAGES } from "./images.ts";
 import { Node, type NodeOptions } from "./node.ts";
 
 /** Namespaces of the manifests in `demo/`. */
@@ -46,22 +45,9 @@ export interface Installation extends AsyncDisposable {
   folder: string;
 }
 
-/** The images there are, made once on a machine. */
-async function archives(): Promise<ImageArchive[]> {
-  return await buildImages();
-}
-
-/** Full reference of an image by its short name, such as `data-spacer-init`. */
-export async function imageRef(name: string): Promise<string> {
-  const images = await archives();
-  const found = images.find(({ ref }) => ref.replace(/^.*\//, "").replace(/[:@].*$/, "") === name);
-  if (!found) throw new Error(`Cannot name image "${name}": there are ${images.map(({ ref }) => ref).join(", ")}`);
-  return found.ref;
-}
-
 /** A node that has all our images. */
 export async function startNodeWithImages(options: NodeOptions = {}): Promise<Node> {
-  const images = await archives();
+  const images = await buildImages(options);
   return await Node.start({ ...options, images: [...images, ...options.images ?? []] });
 }
 
@@ -93,7 +79,7 @@ export async function playLiqo(node: Node): Promise<Liqo> {
  * @throws {Error} with what kubectl said, or with what keeps the replicas from being ready.
  */
 export async function install(node: Node, options: InstallOptions = {}): Promise<string> {
-  const folder = await overlay(node, await kustomization(options));
+  const folder = await overlay(node, kustomization(options));
   await apply(node, folder);
   return folder;
 }
@@ -116,14 +102,14 @@ export async function uninstall(node: Node, folder: string): Promise<void> {
 }
 
 /** Text of the kustomization, for {@linkcode overlay}. */
-export async function kustomization(options: InstallOptions = {}): Promise<string> {
+export function kustomization(options: InstallOptions = {}): string {
   const { images, components = [], env = {}, replicas } = options;
-  const [controller, init, proxy] = await Promise.all(["data-spacer", "data-spacer-init", "envoy"].map(imageRef));
+  const { controller, init, proxy } = { ...TEST_IMAGES, ...images };
+  const variables = { INIT_IMAGE: init, PROXY_IMAGE: proxy, ...env };
   const container = {
     name: "data-spacer",
-    image: images?.controller ?? controller,
-    env: Object.entries({ INIT_IMAGE: images?.init ?? init, PROXY_IMAGE: images?.proxy ?? proxy, ...env })
-      .map(([name, value]) => ({ name, value })),
+    image: controller,
+    env: Object.entries(variables).map(([name, value]) => ({ name, value })),
   };
   const patch = {
     apiVersion: "apps/v1",
