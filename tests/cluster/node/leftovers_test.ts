@@ -135,3 +135,10 @@ test("what is left of a node that was killed with its guard is removed by the ne
     await next[Symbol.asyncDispose]();
   }
 });
+
+test("a node that cannot start says why and leaves no trace", async () => {
+  const before = await lookAtMachine([]);
+  const starting = Node.start({ apiServerFlags: ["--no-such-flag"] });
+  await assert.rejects(starting, /^Error: Cannot start the cluster: apiserver ended with 1:\n[^]*no-such-flag/);
+  assert.deepEqual(difference(before, await lookAtMachine([])), {});
+});

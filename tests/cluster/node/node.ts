@@ -87,8 +87,9 @@ export class Node extends Cluster {
       await started.start();
       return started;
     } catch (error) {
+      const logs = await lastLines(processes); // their folder goes now
       await (started ?? processes)[Symbol.asyncDispose]();
-      throw error;
+      throw new Error(`${error instanceof Error ? error.message : error}\n${logs}`, { cause: error });
     }
   }
 
@@ -201,4 +202,9 @@ export class Node extends Cluster {
     const { code, stdout, stderr } = await new Deno.Command(command!, { args, stdin: "null" }).output();
     return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
   }
+}
+
+async function lastLines(processes: Processes): Promise<string> {
+  const tails = COMPONENTS.map(async (name) => `--- ${name}:\n${await processes.logTail(name, 5)}`);
+  return (await Promise.all(tails)).join("\n");
 }
