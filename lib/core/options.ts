@@ -7,15 +7,17 @@ import {
   cidrs,
   dnsLabel,
   duration,
+  durationWithin,
   image,
   integer,
   isAddress,
   labelMap,
   MAX_UID,
   names,
+  objectName,
   optional,
+  optionalName,
   resources,
-  text,
   uidRange,
 } from "./setting_values.ts";
 
@@ -35,7 +37,7 @@ export const options: { [K in keyof Settings]: OptionSpec<Settings[K]> } = {
     value: "NAME",
     default: PRODUCT,
     help: "name of this replica, holder of the Lease",
-    schema: text,
+    schema: objectName,
   }),
   bindAddress: option({
     flag: "bind-address",
@@ -75,7 +77,7 @@ export const options: { [K in keyof Settings]: OptionSpec<Settings[K]> } = {
     value: "NAME",
     default: PRODUCT,
     help: "MutatingWebhookConfiguration whose caBundle is kept right",
-    schema: text,
+    schema: objectName,
   }),
   tlsCertFile: option({
     flag: "tls-cert-file",
@@ -187,7 +189,7 @@ export const options: { [K in keyof Settings]: OptionSpec<Settings[K]> } = {
     value: "NAME",
     default: "",
     help: "Secret with registry credentials, added to injected pods",
-    schema: optional,
+    schema: optionalName,
   }),
   initResources: option({
     flag: "init-resources",
@@ -276,7 +278,8 @@ export const options: { [K in keyof Settings]: OptionSpec<Settings[K]> } = {
     env: "LEASE_DURATION",
     value: "TIME",
     default: "10s",
-    help: "how long the leader's Lease holds without renewal",
-    schema: duration,
+    help: "how long the leader's Lease holds without renewal; from 3s to 1h",
+    // Less, and one slow answer of the API server changes the leader; more, and one that died is missed for hours.
+    schema: durationWithin("3s", "1h"),
   }),
 };

@@ -7,8 +7,20 @@ export const dnsLabel = v.pipe(
   v.regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and dashes, at most 63"),
 );
 
-/** Any text that is not empty. */
-export const text = v.pipe(v.string(), v.nonEmpty("must not be empty"));
+/** Longest name of an object. */
+const MAX_NAME = 253;
+
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const subdomain = `must be lower-case letters, digits, dashes and dots, at most ${MAX_NAME}`;
+
+/** A name of most other objects (DNS-1123 subdomain). */
+export const objectName = v.pipe(v.string(), v.regex(SUBDOMAIN, subdomain), v.maxLength(MAX_NAME, subdomain));
+
+/** The same; none means absent. */
+export const optionalName: v.GenericSchema<string, string | undefined> = v.union([
+  v.pipe(v.literal(""), v.transform((): undefined => undefined)),
+  objectName,
+], subdomain);
 
 /** Text, of which none means absent. */
 export const optional = v.pipe(v.string(), v.transform((s): string | undefined => s === "" ? undefined : s));
@@ -34,6 +46,16 @@ export const duration = v.pipe(
   v.regex(/^[1-9]\d{0,5}[smhd]$/, "must be a number with a unit s, m, h or d, like 24h"),
   v.transform((s) => Number(s.slice(0, -1)) * UNITS[s.slice(-1)]!),
 );
+
+/** A `duration` in a range, given like one. */
+export const durationWithin = (min: string, max: string) => {
+  const message = `must be a time from ${min} to ${max}`;
+  return v.pipe(
+    duration,
+    v.minValue(v.parse(duration, min), message),
+    v.maxValue(v.parse(duration, max), message),
+  );
+};
 
 /** An image reference, by tag or digest. */
 export const image = v.pipe(
