@@ -6,6 +6,7 @@ import type { NetworkPolicy } from "kubernetes-types/networking/v1.d.ts";
 import type { PodDisruptionBudget } from "kubernetes-types/policy/v1.d.ts";
 import type { Role, RoleBinding } from "kubernetes-types/rbac/v1.d.ts";
 import * as v from "valibot";
+import { parse } from "yaml";
 import config from "../deno.json" with { type: "json" };
 import { CONFIG_FOLDER } from "../deploy/runtime_flags.ts";
 import { exception, labels, liqo, MUTATE_PATH, PRODUCT, WEBHOOK } from "../lib/core/names.ts";
@@ -163,6 +164,19 @@ Deno.test("our own container may change nothing on its disk, gain no right, and 
   }
   const { labels } = only<Namespace>("Namespace").metadata;
   assert.equal(labels!["pod-security.kubernetes.io/enforce"], "restricted");
+});
+
+Deno.test("Prometheus finds the metrics, by annotation and by the PodMonitor of the README", async () => {
+  assert.deepEqual(deployment.spec!.template.metadata!.annotations, {
+    "prometheus.io/scrape": "true",
+    "prometheus.io/port": String(settings.opsPort),
+    "prometheus.io/path": "/metrics",
+  });
+  const [, example] = /```yaml\n(apiVersion: monitoring[^]*?)```/.exec(await readFile("README.md"))!;
+  const { metadata, spec } = parse(example!);
+  assert.equal(metadata.namespace, settings.namespace);
+  assert.deepEqual(spec.selector.matchLabels, deployment.spec!.selector.matchLabels);
+  assert.deepEqual(spec.podMetricsEndpoints.map((endpoint: { port: string }) => port(endpoint.port)), [settings.opsPort]);
 });
 
 Deno.test("probes ask the ops port, and the network policy lets calls and scrapes in", () => {
