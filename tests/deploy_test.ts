@@ -176,7 +176,9 @@ Deno.test("Prometheus finds the metrics, by annotation and by the PodMonitor of 
   const { metadata, spec } = parse(example!);
   assert.equal(metadata.namespace, settings.namespace);
   assert.deepEqual(spec.selector.matchLabels, deployment.spec!.selector.matchLabels);
-  assert.deepEqual(spec.podMetricsEndpoints.map((endpoint: { port: string }) => port(endpoint.port)), [settings.opsPort]);
+  assert.deepEqual(spec.podMetricsEndpoints.map((endpoint: { port: string }) => port(endpoint.port)), [
+    settings.opsPort,
+  ]);
 });
 
 Deno.test("probes ask the ops port, and the network policy lets calls and scrapes in", () => {
