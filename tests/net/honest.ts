@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { background, certificate, listening } from "./background.ts";
 import type { Record_ } from "./envoy.ts";
 import { addresses, type Backend, forbidden, TENANT, World } from "./pods.ts";
 import { missing, must, run } from "./tools.ts";
@@ -97,7 +98,7 @@ export function honestTraffic(backend: Backend): void {
         stack.defer(() => Deno.remove(folder, { recursive: true }));
         await Deno.writeTextFile(`${folder}/index.html`, "hello");
         await using _ = await background(world.outside.enter(["nghttpd", "--no-tls", "-d", folder, "8082"]));
-        await listening(world, OUTSIDE, 8082);
+        await listening(outside, OUTSIDE, 8082);
         const client = ["nghttp", "--null-out", "--stat", "--multiply=5", `http://${OUTSIDE}:8082/index.html?n=1`];
         const { result, ends } = await a.watch(
           () => run(a.namespace.enter(["setpriv", "--reuid", "10001", "--clear-groups", ...client])),
@@ -125,23 +126,11 @@ export function honestTraffic(backend: Backend): void {
       });
 
       await t.step("HTTPS is passed on with its server name recorded", async () => {
-        const folder = (await must(["mktemp", "-d"])).trim();
-        stack.defer(() => Deno.remove(folder, { recursive: true }));
-        const certificate = `${folder}/pair.pem`;
-        const subject = [
-          "-subj",
-          "/CN=test",
-          "-nodes",
-          "-days",
-          "2",
-          "-newkey",
-          "ec",
-          "-pkeyopt",
-          "ec_paramgen_curve:prime256v1",
-        ];
-        await must(["openssl", "req", "-x509", ...subject, "-keyout", certificate, "-out", `${folder}/cert.pem`]);
-        await Deno.writeTextFile(certificate, await Deno.readTextFile(`${folder}/cert.pem`), { append: true });
-        await using _ = await outside.serve("tcp_server", { port: 8443, kind: "http", certificate });
+        await using _ = await outside.serve("tcp_server", {
+          port: 8443,
+          kind: "http",
+          certificate: await certificate(world.folder),
+        });
         const { result, ends } = await a.watch(
           () => pod.call("https_get", { to: OUTSIDE, port: 8443, server_name: "models.pharma.example" }, TENANT),
           { expected: 1 },
@@ -264,24 +253,4 @@ export function honestTraffic(backend: Backend): void {
       });
     },
   );
-}
-
-/** A program in the background, killed at the end. */
-function background(command: string[]): AsyncDisposable {
-  const child = new Deno.Command(command[0]!, { args: command.slice(1), stdin: "null", stdout: "null", stderr: "null" })
-    .spawn();
-  return {
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await child.status;
-    },
-  };
-}
-
-async function listening(world: World, to: string, port: number): Promise<void> {
-  for (let i = 0; i < 100; i++) {
-    if ((await world.outside.call("tcp", { to, port, limit: 0 })).connected) return;
-    await new Promise((resolve) => setTimeout(resolve, 30));
-  }
-  throw new Error(`Cannot go on: nothing listens on ${to}:${port}`);
 }

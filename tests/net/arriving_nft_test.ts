@@ -1,0 +1,3 @@
+import { arrivingTraffic } from "./arriving.ts";
+
+arrivingTraffic("nft");
