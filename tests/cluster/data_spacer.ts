@@ -21,6 +21,8 @@ export interface ReplicaOptions {
   env?: Record<string, string>;
   /** Program to run; by default main.ts under Deno, with the permissions that it has in the image. */
   command?: string[];
+  /** What is in its /etc/resolv.conf, in place of --resolvers. */
+  resolvConf?: string;
 }
 
 /** Addresses of the cluster's DNS as far as the tests go; nothing answers there. */
@@ -99,7 +101,7 @@ export class DataSpacer implements AsyncDisposable {
       `--bind-address=${webhookAddress}`,
       `--webhook-port=${ports.webhook}`,
       `--ops-port=${ports.ops}`,
-      `--resolvers=${RESOLVERS}`,
+      ...(options.resolvConf === undefined ? [`--resolvers=${RESOLVERS}`] : []),
     ];
     // In place of the ServiceAccount that a pod mounts it reads a kubeconfig and a token.
     const permissions = runtimeFlags.image.map((flag) =>
@@ -108,11 +110,20 @@ export class DataSpacer implements AsyncDisposable {
     const { command = [Deno.execPath(), "run", "--quiet", ...permissions, `${ROOT}main.ts`] } = options;
     const args = container.args?.length ? container.args : ["serve"];
     await replica.start({
-      command: [...command, ...args, ...flags, ...options.flags ?? []],
+      command: [...await this.#surroundings(options, name), ...command, ...args, ...flags, ...options.flags ?? []],
       env: { ...literals(container), ...options.env },
     });
     await replica.join(service);
     return replica;
+  }
+
+  /** What starts a program with a file of its own in the place of /etc/resolv.conf; nothing where that is the machine's. */
+  async #surroundings({ resolvConf }: ReplicaOptions, name: string): Promise<string[]> {
+    if (resolvConf === undefined) return [];
+    const file = `${this.#cluster.processes.folder}/${name}.resolv.conf`;
+    await Deno.writeTextFile(file, resolvConf);
+    const mount = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
+    return ["sh", "-c", 'exec unshare --mount sh -c "$0" "$@"', mount, file];
   }
 
   /** Ends all replicas and deletes what the manifests hold. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { MutatingWebhookConfiguration } from "kubernetes-types/admissionregistration/v1.d.ts";
 import type { Secret } from "kubernetes-types/core/v1.d.ts";
 import { startCluster } from "./cluster.ts";
 import { startDataSpacer } from "./data_spacer.ts";
@@ -74,4 +75,44 @@ Deno.test("a spoiled authority is replaced, and pods are admitted again at once"
     return answers.every(({ created }) => created) || undefined;
   }, { ms: 20_000, what: "admissions with the new authority" });
   for (const replica of installed.replicas) assert.equal(await replica.exitCode(), undefined);
+});
+
+Deno.test("a Secret that is deleted is made anew without a failed admission, and a caBundle that is emptied is filled at once", async (t) => {
+  await using _installed = await startDataSpacer(cluster, { replicas: 2 });
+  await until(async () => {
+    const answer = await liqo.createPod(await liqoPod("trial-pharma", "first"), { dryRun: true });
+    return answer.created || undefined;
+  }, { ms: 20_000, what: "a first admission" });
+  await t.step("the Secret", async () => {
+    const path = "/api/v1/namespaces/data-spacer/secrets/data-spacer-ca";
+    const { metadata } = await cluster.call<Secret>(path);
+    const stop = new AbortController();
+    const load = admit(2, stop.signal);
+    await cluster.call(path, { method: "DELETE" });
+    await until(async () => {
+      const { status, body } = await cluster.request<Secret>(path);
+      return status === 200 && body.metadata?.uid !== metadata?.uid || undefined;
+    }, { ms: 10_000, what: "another Secret" });
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    stop.abort();
+    const { admitted, failures } = await load;
+    assert.deepEqual(failures, []);
+    assert.ok(admitted > 20, `only ${admitted} admissions`);
+  });
+  await t.step("the caBundle", async () => {
+    const path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/data-spacer";
+    const bundle = async () =>
+      (await cluster.call<MutatingWebhookConfiguration>(path)).webhooks![0]!.clientConfig.caBundle;
+    const before = await bundle();
+    assert.ok(before);
+    for (const value of ["", btoa(cluster.ca)]) {
+      const body = [{ op: "replace", path: "/webhooks/0/clientConfig/caBundle", value }];
+      await cluster.call(path, { method: "PATCH", contentType: "application/json-patch+json", body });
+      await until(async () => await bundle() === before || undefined, { ms: 5_000, what: "the caBundle as it was" });
+    }
+    await until(async () => {
+      const answer = await liqo.createPod(await liqoPod("trial-pharma", "again"), { dryRun: true });
+      return answer.created || undefined;
+    }, { ms: 5_000, what: "an admission" });
+  });
 });
