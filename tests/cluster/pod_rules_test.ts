@@ -3,6 +3,7 @@ import type { Pod } from "kubernetes-types/core/v1.d.ts";
 import type { NamespacePolicy, Profile } from "../../lib/core/namespace_policy.ts";
 import { labels } from "../../lib/core/names.ts";
 import { type Case, cases } from "../core/rules/cases.ts";
+import { testPod } from "../support/pods.ts";
 import { startCluster } from "./cluster.ts";
 import { startDataSpacer } from "./data_spacer.ts";
 import { consumer, LIQO, Liqo, liqoPod } from "./liqo.ts";
@@ -20,12 +21,20 @@ const allowed: Partial<NamespacePolicy> = {
   runtimeClasses: ["gvisor"],
   extendedResources: ["nvidia.com/gpu"],
 };
-const flags = ["--priority-classes=low", "--runtime-classes=gvisor", "--extended-resources=nvidia.com/gpu"];
+const flags = [
+  "--default-run-as-user=10777",
+  "--priority-classes=low",
+  "--runtime-classes=gvisor",
+  "--extended-resources=nvidia.com/gpu",
+];
 const dataSpacer = await startDataSpacer(cluster, { flags: [...imageFlags, ...flags] });
 await liqo.createTenantNamespace();
 const judge = await PodJudge.create(cluster);
 await cluster.call("/apis/scheduling.k8s.io/v1/priorityclasses", { body: { metadata: { name: "low" }, value: 1 } });
 await cluster.call("/apis/node.k8s.io/v1/runtimeclasses", { body: { metadata: { name: "gvisor" }, handler: "runsc" } });
+
+/** The cluster's administrator by name: the API server judges rights by that. */
+const ADMINISTRATOR_USER = { as: "admin", asGroups: ["system:masters"] };
 
 const NAMESPACES: Record<string, Profile> = {
   "trial-pharma": "restricted",
@@ -79,6 +88,45 @@ for (const [namespace, profile] of Object.entries(NAMESPACES)) {
   }
 }
 
+Deno.test("a silent container gets the user of the flag, or of its namespace's label", async () => {
+  await liqo.createOffloadedNamespace("user-pharma", { labels: { [labels.runAsUser]: "4711" } });
+  const silent: Case = { name: "silent", pod: testPod(), refused: [] };
+  for (const [namespace, uid] of Object.entries({ "trial-pharma": 10_777, "user-pharma": 4_711 })) {
+    const answer = await liqo.createPod(podOf(silent, namespace), { dryRun: true, retryMs: 10_000 });
+    assert.ok(answer.created, JSON.stringify(answer));
+    assert.deepEqual(answer.pod.spec!.containers.map(({ securityContext }) => securityContext?.runAsUser), [uid]);
+  }
+});
+
+/** What keeps offloaded pods in check, and may be touched by the provider alone; group, resource and one of its names. */
+const KEPT = [
+  ["admissionregistration.k8s.io", "mutatingwebhookconfigurations", "data-spacer"],
+  ["admissionregistration.k8s.io", "validatingadmissionpolicies", "pod-creation.data-spacer.provider"],
+  ["admissionregistration.k8s.io", "validatingadmissionpolicybindings", "pod-creation.data-spacer.provider"],
+  ["networking.k8s.io", "networkpolicies", "data-space-network-policy", "trial-pharma"],
+  ["rbac.authorization.k8s.io", "clusterroles", "data-spacer-exception"],
+  ["rbac.authorization.k8s.io", "clusterrolebindings", "x"],
+  ["", "configmaps", "data-spacer-contract", "data-spacer"],
+  ["", "secrets", "data-spacer-ca", "data-spacer"],
+  ["apps", "deployments", "data-spacer", "data-spacer"],
+  ["coordination.k8s.io", "leases", "data-spacer", "data-spacer"],
+  ["data-spacer.provider", "exceptions", "pod-creation", "trial-pharma"],
+] as const;
+
+Deno.test("neither the consumer nor Liqo may touch what keeps offloaded pods in check", async (t) => {
+  for (const [group, resource, name, namespace] of KEPT) {
+    await t.step(resource, async () => {
+      for (const [who, as] of Object.entries({ "the consumer": consumer(), Liqo: LIQO })) {
+        for (const verb of ["create", "update", "patch", "delete", "deletecollection", "use", "bind", "escalate"]) {
+          const what = { verb, group, resource, name, ...(namespace === undefined ? {} : { namespace }) };
+          assert.equal(await cluster.allows(as, what), false, `${who} may ${verb}`);
+          assert.equal(await cluster.allows(ADMINISTRATOR_USER, what), true, `the administrator may not ${verb}`);
+        }
+      }
+    });
+  }
+});
+
 Deno.test("without a replica no pod is created, neither of those that the rules refuse nor of those that pass, whoever asks", async (t) => {
   await dataSpacer.replica.kill();
   const identities = { Liqo: LIQO, "the administrator": ADMINISTRATOR, "the consumer": consumer() };
@@ -93,7 +141,10 @@ Deno.test("without a replica no pod is created, neither of those that the rules 
             request,
           );
           assert.ok(status >= 400, "it was created");
-          assert.match(body.message, who === "the consumer" ? /cannot create resource "pods"/ : /pod-rules|^Pod |service account/);
+          assert.match(
+            body.message,
+            who === "the consumer" ? /cannot create resource "pods"/ : /pod-rules|^Pod |service account/,
+          );
         });
       }
     }
