@@ -8,7 +8,13 @@ import { testSettings } from "../support/settings.ts";
  * new version writes. Add a row with each release; never change one while pods of that release may run.
  */
 const released = [
-  { version: "0.1.0", configMap: "data-space-envoy-config", files: ["envoy.yaml", "lds.json", "cds.json"] },
+  {
+    version: "0.1.0",
+    configMap: "data-space-envoy-config",
+    files: ["envoy.yaml", "lds.json", "cds.json"],
+    // What the admin interface answers, which only a restart changes.
+    adminPaths: /^(\/ready|\/stats\/prometheus(\?.*)?)$/,
+  },
 ];
 
 Deno.test("sidecars of every release find their files in what this version writes, and can restart", async (t) => {
@@ -22,6 +28,9 @@ Deno.test("sidecars of every release find their files in what this version write
       for (const file of ["lds.json", "cds.json"]) {
         assert.ok(files["envoy.yaml"]!.includes(`/etc/data-space/${file}`), `${file} is read from elsewhere`);
       }
+      const asked = [...files["lds.json"]!.matchAll(/ask\(handle, \\"([^"]*)\\"\)/g)].map(([, path]) => path!);
+      assert.equal(asked.length, 2);
+      for (const path of asked) assert.match(path, release.adminPaths);
     });
   }
 });

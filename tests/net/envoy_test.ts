@@ -147,6 +147,58 @@ s.sendall(b"GET ${path} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"); print(s.recv(100).s
     },
   );
 
+  await t.step(
+    "its health says no while a capture listener is missing",
+    async (t) => {
+      const { b } = world;
+      const health = async () => {
+        const request = { to: b.v4, port: ports.health, count: 1, path: "/healthz/ready" };
+        return (await world.node.call("http_requests", request))[0][0];
+      };
+      const restart = async (config: string) => {
+        await b.stopProxy();
+        await b.startProxy({ config });
+      };
+      await restart(b.config);
+      assert.equal(await health(), 200);
+      for (
+        const [name, at] of [
+          ["outbound", { port: ports.outbound, host: "127.0.0.1" }],
+          ["outbound, IPv6", { port: ports.outbound, host: "::1" }],
+          ["inbound", { port: ports.inbound, host: b.v4 }],
+          ["inbound, IPv6", { port: ports.inbound, host: b.v6 }],
+        ] as const
+      ) {
+        await t.step(`${name}: a process of the pod has taken its port`, async () => {
+          await b.stopProxy();
+          await using _ = await b.namespace.serve("tcp_server", { ...at, kind: "echo" }, TENANT);
+          await b.startProxy();
+          assert.equal(await health(), 503);
+          assert.ok(b.envoy!.noise.some((line) => line.includes("Address already in use")), b.envoy!.noise.join("\n"));
+        });
+      }
+      for (const name of ["outbound", "inbound"]) {
+        await t.step(`${name}: Envoy refuses it`, async () => {
+          const config = `${world.folder}/without-${name}`;
+          await Deno.mkdir(config);
+          for (const [file, text] of Object.entries(renderEnvoyConfig())) {
+            const changed = file === envoyFiles.listeners ? JSON.parse(text) : undefined;
+            for (const listener of changed?.resources ?? []) {
+              // Two chains with the same match.
+              if (listener.name === name) listener.filter_chains.push(listener.filter_chains[0]);
+            }
+            await Deno.writeTextFile(`${config}/${file}`, changed ? JSON.stringify(changed) : text);
+          }
+          await restart(config);
+          assert.equal(await health(), 503);
+          assert.ok(b.envoy!.noise.some((line) => line.includes(name)), b.envoy!.noise.join("\n"));
+        });
+      }
+      await restart(b.config);
+      assert.equal(await health(), 200);
+    },
+  );
+
   await t.step("a refused configuration leaves the last good one in force", async () => {
     await Deno.writeTextFile(`${a.config}/next.json`, '{"version_info": "bad", "resources": [{"nonsense": true}]}');
     await Deno.rename(`${a.config}/next.json`, `${a.config}/${envoyFiles.listeners}`);
@@ -156,6 +208,8 @@ s.sendall(b"GET ${path} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"); print(s.recv(100).s
     });
     const answer = await a.namespace.call("http_requests", { to: addresses.outside[0], port: 8100, count: 1 }, TENANT);
     assert.equal(answer[0][0], 418);
+    const health = { to: a.v4, port: ports.health, count: 1, path: "/healthz/ready" };
+    assert.equal((await world.node.call("http_requests", health))[0][0], 200);
   });
 
   await t.step("without its files it does not start, and the pod stays closed", async () => {

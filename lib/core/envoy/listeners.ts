@@ -1,5 +1,6 @@
 import { ports } from "../names.ts";
 import { accessLog, type Direction, noChain } from "./access_log.ts";
+import { health } from "./health.ts";
 import { adminPath, proxiedHttp } from "./http.ts";
 import { keepalive } from "./keepalive.ts";
 import { extension, listenOn, type Message, typed } from "./message.ts";
@@ -91,7 +92,7 @@ export function listeners(): Message[] {
       name: "health",
       ...listenOn(ports.health, "any"),
       ignore_global_conn_limit: true,
-      filter_chains: [{ filters: [adminPath("health", "/healthz/ready", "/ready")] }],
+      filter_chains: [{ filters: [health()] }],
     }),
     typed(LISTENER, {
       name: "stats",
