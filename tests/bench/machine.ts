@@ -33,8 +33,8 @@ export async function memory(pid: number): Promise<{ now: number; peak: number }
   return { now: await mebibytes("VmRSS"), peak: await mebibytes("VmHWM") };
 }
 
-/** Keeps a process, all threads of it, on one core. */
-export async function pin(pid: number, core: number): Promise<void> {
+/** Keeps a process, all threads of it, on one core, or on some, separated by commas. */
+export async function pin(pid: number, core: number | string): Promise<void> {
   await output(["taskset", "-acp", `${core}`, `${pid}`]);
 }
 

@@ -10,8 +10,10 @@ import { median, spread } from "./statistics.ts";
 import { buildTool, flagsOf, type ReviewsResult, runJson } from "./tool.ts";
 
 /** The proxy has a core of its own; both ends, which do as little as may be, share the other. */
-const OURS = 0;
-const THEIRS = 1;
+const OURS = "0";
+const THEIRS = "1";
+/** Where all three take any core, as in a cluster, the work of both ends counts too. */
+const ANY = "0,1";
 
 const PORT = 9_000;
 const CONNECTIONS = [1, 16, 64] as const;
@@ -41,30 +43,26 @@ export async function benchProxying({ quick, log }: BenchContext): Promise<Figur
   const { a, outside, folder } = world;
   const bare = await bareConfiguration(folder);
   const records = `${folder}/access.jsonl`;
-  await using stack = new AsyncDisposableStack();
-  for (const [namespace, host] of [[outside, addresses.outside[0]], [a.namespace, a.v4]] as const) {
-    stack.use(await serve(tool, namespace, host));
-  }
+  await using server = await serve(tool, outside, addresses.outside[0]);
+  await using inner = await serve(tool, a.namespace, a.v4);
 
+  const seconds = quick ? { warm: "200ms", time: "500ms" } : { warm: "500ms", time: "2s" };
   const set = async (variant: Variant): Promise<void> => {
     await a.stopProxy();
     if (variant === "no proxy") return await a.unprotect();
     await a.protect();
     const args = () => [...proxyArgs];
     await a.startProxy(variant === "sidecar" ? { args, log: records } : { args, config: bare, log: "/dev/null" });
-    await pin(a.envoy!.pid, OURS);
   };
-  const run = async (
-    variant: Variant,
-    direction: Direction,
-    load: Record<string, string | number>,
-  ): Promise<Sample> => {
+  const run = async (variant: Variant, { direction, free, ...load }: Setting): Promise<Sample> => {
     const [from, to] = direction === "outbound" ? [a.namespace, addresses.outside[0]] : [outside, a.v4];
-    const flags = flagsOf({ to: `${to}:${PORT}`, ...load });
+    const flags = flagsOf({ to: `${to}:${PORT}`, ...seconds, ...load });
+    for (const { pid } of [server, inner]) await pin(pid, free ? ANY : THEIRS);
+    if (a.envoy) await pin(a.envoy.pid, free ? ANY : OURS);
     const recorded = variant === "sidecar" ? await lines(records) : 0;
     const before = a.envoy ? await cpuSeconds(a.envoy.pid) : 0;
     const [result] = await runJson<ReviewsResult & { made: number }>(
-      from.enter(["taskset", "-c", `${THEIRS}`, tool, "gets", ...flags]),
+      from.enter(["taskset", "-c", free ? ANY : THEIRS, tool, "gets", ...flags]),
     );
     const used = a.envoy ? await cpuSeconds(a.envoy.pid) - before : 0;
     if (variant === "sidecar") {
@@ -78,70 +76,64 @@ export async function benchProxying({ quick, log }: BenchContext): Promise<Figur
     return { ...result!, cpu: used * 1e6 / result!.made };
   };
 
-  const seconds = quick ? { warm: "200ms", time: "500ms" } : { warm: "500ms", time: "3s" };
   const samples = new Map<string, Sample[]>();
-  for (let round = 0; round < (quick ? 2 : 7); round++) {
+  for (let round = 0; round < (quick ? 2 : 5); round++) {
     for (const variant of round % 2 === 0 ? VARIANTS : VARIANTS.toReversed()) {
       await set(variant);
-      for (const direction of DIRECTIONS) {
-        const loads = [...CONNECTIONS.map((connections) => ({ connections })), { connections: 16, rate: CALM }];
-        for (const load of loads) {
-          const sample = await run(variant, direction, { ...seconds, ...load });
-          const key = keyOf(variant, direction, load);
-          samples.set(key, [...samples.get(key) ?? [], sample]);
-          log(
-            `${key}: ${sample.rate.toFixed(0)}/s, p50 ${sample.p50}, p99 ${sample.p99} ms, ${
-              sample.cpu.toFixed(0)
-            } µs of CPU each`,
-          );
-        }
+      for (const setting of SETTINGS) {
+        const sample = await run(variant, setting);
+        const key = `${variant}, ${nameOf(setting)}`;
+        samples.set(key, [...samples.get(key) ?? [], sample]);
+        const { rate, p50, p99, cpu } = sample;
+        log(`${key}: ${rate.toFixed(0)}/s, p50 ${p50}, p99 ${p99} ms, ${cpu.toFixed(0)} µs of CPU each`);
       }
     }
   }
   await a.stopProxy();
-  return DIRECTIONS.flatMap((direction) => {
-    const of = (variant: Variant, load: Load) => samples.get(keyOf(variant, direction, load))!;
-    return [
-      ...CONNECTIONS.flatMap((connections) => compared(direction, { connections }, of)),
-      ...compared(direction, { connections: 16, rate: CALM }, of),
-      {
-        name: `HTTP ${direction}, 16 connections: CPU of the proxy for a request: tcp_proxy; sidecar`,
-        target: "",
-        measured: (["tcp_proxy", "sidecar"] as const)
-          .map((variant) => `${spread(of(variant, { connections: 16 }).map(({ cpu }) => cpu), 0)} µs`).join("; "),
-      },
-    ];
-  });
+  return SETTINGS.flatMap((setting) => compared(setting, (variant) => samples.get(`${variant}, ${nameOf(setting)}`)!));
 }
 
-interface Load {
+/** How requests are made. */
+interface Setting {
+  direction: Direction;
   connections: number;
+  /** Requests a second; absent: as fast as answers come. */
   rate?: number;
+  /** All processes take any core. */
+  free?: true;
 }
 
-function keyOf(variant: Variant, direction: Direction, { connections, rate }: Load): string {
-  return `${variant}, ${direction}, ${connections} connections${rate === undefined ? "" : ` at ${rate}/s`}`;
+const SETTINGS: readonly Setting[] = [
+  ...DIRECTIONS.flatMap((direction) => [
+    ...CONNECTIONS.map((connections) => ({ direction, connections })),
+    { direction, connections: 16, rate: CALM },
+  ]),
+  ...CONNECTIONS.map((connections) => ({ direction: "outbound", connections, free: true } as const)),
+];
+
+function nameOf({ direction, connections, rate, free }: Setting): string {
+  const pace = rate === undefined ? "" : ` at ${rate}/s`;
+  return `${direction}, ${connections} connection${connections > 1 ? "s" : ""}${pace}${free ? ", any core" : ""}`;
 }
 
-/** Latency of the three variants at p50 and p99, and the sidecar's over that of tcp_proxy in the same round. */
-function compared(
-  direction: Direction,
-  load: Load,
-  of: (variant: Variant, load: Load) => Sample[],
-): Figure[] {
-  return (["p50", "p99"] as const).map((quantile) => {
-    const ms = (variant: Variant) => of(variant, load).map((sample) => sample[quantile]);
-    const times = ms("sidecar").map((value, i) => value / ms("tcp_proxy")[i]!);
-    const { connections, rate } = load;
+/** Latency of the three variants at p50 and p99, and the sidecar's over that of tcp_proxy in the same round; what the proxy's CPU does for it. */
+function compared(setting: Setting, of: (variant: Variant) => Sample[]): Figure[] {
+  const each = (pick: (sample: Sample) => number, variants: readonly Variant[], digits = 2) =>
+    variants.map((variant) => spread(of(variant).map(pick), digits)).join("; ");
+  const latencies = (["p50", "p99"] as const).map((quantile) => {
+    const times = of("sidecar").map((sample, i) => sample[quantile] / of("tcp_proxy")[i]![quantile]);
     return {
-      name: `HTTP ${direction}, ${connections} connection${connections > 1 ? "s" : ""}${
-        rate === undefined ? "" : `, ${rate}/s`
-      }: ${quantile} of no proxy; tcp_proxy; sidecar`,
+      name: `HTTP ${nameOf(setting)}: ${quantile} of no proxy; tcp_proxy; sidecar`,
       target: "<= 1.5 x tcp_proxy",
-      measured: `${VARIANTS.map((variant) => spread(ms(variant))).join("; ")} ms: ${spread(times)} x`,
+      measured: `${each((sample) => sample[quantile], VARIANTS)} ms: ${spread(times)} x`,
       reached: median(times) <= 1.5,
     };
   });
+  return [...latencies, {
+    name: `HTTP ${nameOf(setting)}: requests/s of all three; CPU of tcp_proxy and sidecar for one`,
+    target: "",
+    measured: `${each(({ rate }) => rate, VARIANTS, 0)}; ${each(({ cpu }) => cpu, ["tcp_proxy", "sidecar"], 0)} µs`,
+  }];
 }
 
 /** The sidecar's own configuration, of which the capture listeners pass bytes on and do nothing else: nothing inspected, nothing recorded. */
@@ -165,11 +157,16 @@ async function bareConfiguration(folder: string): Promise<string> {
   return config;
 }
 
-/** A server in a namespace, on the core of the load generator. */
-async function serve(tool: string, namespace: Namespace, host: string): Promise<AsyncDisposable> {
-  const [program, ...args] = namespace.enter(["taskset", "-c", `${THEIRS}`, tool, "pages", `-listen=${host}:${PORT}`]);
+/** A server in a namespace; the processes that enter it give their place to the server. */
+async function serve(
+  tool: string,
+  namespace: Namespace,
+  host: string,
+): Promise<{ pid: number } & AsyncDisposable> {
+  const [program, ...args] = namespace.enter(["taskset", "-c", THEIRS, tool, "pages", `-listen=${host}:${PORT}`]);
   const child = new Deno.Command(program!, { args, stdin: "null", stdout: "null" }).spawn();
   const server = {
+    pid: child.pid,
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await child.status;
