@@ -1,0 +1,92 @@
+import { lines } from "./commands.ts";
+import { eventually, NAMESPACES } from "./cast.ts";
+import type { Kubectl } from "./kubectl.ts";
+
+/** A line of the proxy's access log, as far as the story looks at it; see lib/core/envoy/access_log.ts. */
+export interface AccessRecord {
+  direction: "inbound" | "outbound";
+  chain?: string;
+  source?: string;
+  destination?: string;
+  method?: string;
+  host?: string;
+  path?: string;
+  sni?: string;
+  status?: number;
+  flags?: string;
+  bytes_down?: number;
+  consumer?: string;
+  namespace?: string;
+  pod?: string;
+}
+
+/** Longest wait for a record, ms: Envoy writes its log up to a second late. */
+const RECORD_MS = 10_000;
+
+/** The access log of pharma's pod, followed as `kubectl logs --follow` shows it. */
+export class AccessLog implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #records: AccessRecord[] = [];
+  readonly #done: Promise<void>;
+
+  /** `pod`: name of a pod in {@linkcode NAMESPACES.pharma}. */
+  constructor(kubectl: Kubectl, pod: string) {
+    this.#child = kubectl.stream([
+      "--namespace",
+      NAMESPACES.pharma,
+      "logs",
+      "--follow",
+      pod,
+      "--container",
+      "data-space-proxy",
+    ]);
+    this.#done = this.#read();
+  }
+
+  /** How many there are so far: where to look from, for what comes. */
+  get position(): number {
+    return this.#records.length;
+  }
+
+  /** Waits for a record behind `from`. */
+  async find(matches: (record: AccessRecord) => boolean, from = 0): Promise<AccessRecord> {
+    return await eventually("a record in the access log", () => {
+      return Promise.resolve(this.#records.slice(from).find(matches));
+    }, RECORD_MS);
+  }
+
+  /** Ends following. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGTERM");
+    } catch { /* the pod has ended, and so has it */ }
+    await Promise.all([this.#done, this.#child.status]);
+  }
+
+  async #read(): Promise<void> {
+    for await (const line of lines(this.#child.stdout)) {
+      const record = parse(line);
+      if (record) this.#records.push(record);
+    }
+  }
+}
+
+function parse(line: string): AccessRecord | undefined {
+  try {
+    const record = JSON.parse(line) as Partial<AccessRecord>;
+    return record.direction === undefined ? undefined : record as AccessRecord; // else Envoy's own log
+  } catch {
+    return undefined;
+  }
+}
+
+/** A record in a line. */
+export function told(
+  { direction, chain, method, host, path, sni, destination, status, flags, consumer, pod }: AccessRecord,
+): string {
+  const what = method === undefined
+    ? `${chain ?? "tcp"}${sni ? ` ${sni}` : ""}`
+    : `${method} ${host ?? ""}${path ?? ""}`;
+  const fate = [status || undefined, flags === "-" ? undefined : flags].filter((word) => word !== undefined).join(" ");
+  return `${direction} ${what} to ${destination}: ${fate || "done"}; consumer ${consumer}, pod ${pod}`;
+}
