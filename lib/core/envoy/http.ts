@@ -99,6 +99,11 @@ export function adminPath(name: string, path: string, adminPathName: string): Me
 export const upstreamHttp: Message = {
   "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-    { use_downstream_protocol_config: { http_protocol_options: http1, http2_protocol_options: http2 } },
+    {
+      use_downstream_protocol_config: { http_protocol_options: http1, http2_protocol_options: http2 },
+      // A NetworkPolicy that comes leaves connections alone, and requests share ours: after this time they need a new one. What is under way, a
+      // stream of TCP or a WebSocket too, is not cut.
+      common_http_protocol_options: { max_connection_duration: "30s" },
+    },
   ),
 };
