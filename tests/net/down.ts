@@ -16,6 +16,7 @@ const WITHOUT = {
       "",
     ),
   "end of the mark": (script: string) => script.replace(/^-A OUTPUT -p tcp --syn .*0xdead\n/m, ""),
+  "drop of what was ended": (script: string) => script.replace(/^-A INPUT -m connmark --mark 0xdead -j DROP\n/m, ""),
   "mark": (script: string) => script.replace(/^-A OUTPUT -p tcp ! --syn -m connmark .*\n/m, ""),
   "loopback destinations stay": (script: string) => script.replace(/^-A POSTROUTING .*\n/m, ""),
   "early end": (script: string) => script.replace(/^early_end=.*$/m, "early_end=''"),
@@ -238,6 +239,11 @@ export function proxyDown(backend: Backend): void {
     }
     await world.a.protect({ edit: WITHOUT["end of the mark"] });
     await t.step("control: without the end of the mark a peer that guesses gets through", async () => {
+      const { stolen, detail } = await inherits(world, 0, { guess: true });
+      assert.equal(stolen, true, JSON.stringify(detail));
+    });
+    await world.a.protect({ edit: WITHOUT["drop of what was ended"] });
+    await t.step("control: without the drop of what was ended such a peer's answer reaches the process", async () => {
       const { stolen, detail } = await inherits(world, 0, { guess: true });
       assert.equal(stolen, true, JSON.stringify(detail));
     });
