@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import type { UserInfo } from "kubernetes-types/authentication/v1.d.ts";
 import { KubeClient } from "../../lib/kube/client.ts";
 import { loadCredentials } from "../../lib/kube/credentials.ts";
-import { isAlreadyExists, isConflict, isNotFound, KubeError } from "../../lib/kube/errors.ts";
+import { isAlreadyExists, isConflict, isNotFound } from "../../lib/kube/errors.ts";
 import { EventRecorder } from "../../lib/kube/events.ts";
 import { type KubeObject, resources } from "../../lib/kube/resources.ts";
+import { failureOf } from "../support/failure_of.ts";
 import { startCluster } from "./cluster.ts";
 
 const cluster = await startCluster();
@@ -18,12 +19,6 @@ async function connect(kubeconfig?: string, options: { impersonate?: { user: str
 
 async function whoami(client: KubeClient): Promise<UserInfo | undefined> {
   return (await client.create(resources.SelfSubjectReview, {})).status?.userInfo;
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<KubeError> {
-  const error = await promise.then(() => undefined, (error) => error);
-  assert.ok(error instanceof KubeError, `a KubeError, not ${error}`);
-  return error;
 }
 
 Deno.test("a kubeconfig's identities reach the API server", async (t) => {

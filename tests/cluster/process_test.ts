@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { runtimeFlags } from "../../deploy/runtime_flags.ts";
+import { testReview } from "../support/reviews.ts";
 import { ROOT } from "../support/tree.ts";
 import { startCluster } from "./cluster.ts";
 import { startDataSpacer } from "./data_spacer.ts";
@@ -127,20 +128,8 @@ Deno.test("SIGTERM and SIGINT: what is in flight is answered, who says nothing i
       using asking = await connect(ending);
       using silent = await connect(ending);
       using trickling = await connect(ending);
-      const object = await liqoPod("trial-pharma", "late");
-      const review = JSON.stringify({
-        apiVersion: "admission.k8s.io/v1",
-        kind: "AdmissionReview",
-        request: {
-          uid: "uid-of-the-review",
-          kind: { group: "", version: "v1", kind: "Pod" },
-          resource: { group: "", version: "v1", resource: "pods" },
-          operation: "CREATE",
-          namespace: "trial-pharma",
-          userInfo: {},
-          object,
-        },
-      });
+      const pod = await liqoPod("trial-pharma", "late");
+      const review = JSON.stringify(testReview(pod, { uid: "uid-of-the-review" }));
       const request = new TextEncoder().encode(
         `POST /mutate/pod HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${review.length}\r\n\r\n${review}`,
       );

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import type { Pod } from "kubernetes-types/core/v1.d.ts";
 import { BadReviewError, decide, decodeReview, encodeReview } from "../../lib/core/admission.ts";
 import { applyPatch, type Operation } from "../support/json_patch.ts";
 import { testInjection } from "../support/pods.ts";
 import { testPolicy } from "../support/policy.ts";
+import { testReview } from "../support/reviews.ts";
 import { breach } from "./breach.ts";
 import { mutate, mutateBytes } from "./mutate.ts";
 import { Random } from "./random.ts";
@@ -20,25 +22,9 @@ const view = { policy: testPolicy(), ready: true };
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-function review(pod: unknown): Record<string, unknown> {
-  return {
-    apiVersion: "admission.k8s.io/v1",
-    kind: "AdmissionReview",
-    request: {
-      uid: "705ab4f5-6393-11e8-b7cc-42010a800002",
-      kind: { group: "", version: "v1", kind: "Pod" },
-      resource: { group: "", version: "v1", resource: "pods" },
-      namespace: "trial-pharma",
-      operation: "CREATE",
-      userInfo: { username: "system:serviceaccount:liqo:liqo-controller-manager" },
-      object: pod,
-    },
-  };
-}
-
 Deno.test(`admission survives ${RUNS} mutated reviews, and lets no pod through that breaks a rule (FUZZ_SEED=${SEED})`, async () => {
   const random = new Random(SEED);
-  const all = (await seedPods(injection)).map(review);
+  const all = (await seedPods(injection)).map((pod) => testReview(pod as Pod));
   const counts = { bad: 0, deny: 0, patch: 0, allow: 0 };
   for (let run = 0; run < RUNS; run++) {
     let bytes: Uint8Array = encoder.encode(JSON.stringify(mutate(random.of(all), random)));

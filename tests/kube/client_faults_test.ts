@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { KubeError } from "../../lib/kube/errors.ts";
 import { resources } from "../../lib/kube/resources.ts";
+import { failureOf } from "../support/failure_of.ts";
 import { type Call, ScriptedServer, status, stream } from "./scripted_server.ts";
 
 const { ConfigMap, Pod } = resources;
@@ -11,13 +11,6 @@ const desired = {
   metadata: { namespace: "tenant", name: "a" },
   data: { k: "v" },
 };
-
-/** What `promise` rejects with. */
-async function failureOf(promise: Promise<unknown>): Promise<KubeError> {
-  const error = await promise.then(() => undefined, (error) => error);
-  assert.ok(error instanceof KubeError, `a KubeError, not ${error}`);
-  return error;
-}
 
 Deno.test("KubeClient waits as 429 and 503 ask, a bounded number of times", async (t) => {
   const busy = (code: number, seconds?: string): Call => ({

@@ -1,16 +1,10 @@
 import assert from "node:assert/strict";
-import { isExpired, KubeError } from "../../lib/kube/errors.ts";
+import { isExpired } from "../../lib/kube/errors.ts";
 import { resources } from "../../lib/kube/resources.ts";
+import { failureOf } from "../support/failure_of.ts";
 import { type Call, event, list, object, ScriptedServer, status, stream } from "./scripted_server.ts";
 
 const { ConfigMap, Namespace, Pod } = resources;
-
-/** What `promise` rejects with. */
-async function failureOf(promise: Promise<unknown>): Promise<KubeError> {
-  const error = await promise.then(() => undefined, (error) => error);
-  assert.ok(error instanceof KubeError, `a KubeError, not ${error}`);
-  return error;
-}
 
 Deno.test("KubeClient.list() reads one page", async () => {
   await using server = new ScriptedServer([{

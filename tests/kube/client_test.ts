@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { KubeError } from "../../lib/kube/errors.ts";
 import { resources } from "../../lib/kube/resources.ts";
+import { failureOf } from "../support/failure_of.ts";
 import { type Call, object, ScriptedServer, status } from "./scripted_server.ts";
 
 const { ConfigMap, Namespace, Pod, SubjectAccessReview } = resources;
@@ -11,13 +11,6 @@ const desired = {
   metadata: { namespace: "tenant", name: "a" },
   data: { k: "v" },
 };
-
-/** What `promise` rejects with. */
-async function failureOf(promise: Promise<unknown>): Promise<KubeError> {
-  const error = await promise.then(() => undefined, (error) => error);
-  assert.ok(error instanceof KubeError, `a KubeError, not ${error}`);
-  return error;
-}
 
 Deno.test("KubeClient.get() reads an object, and names it when it is not there", async () => {
   await using server = new ScriptedServer([
