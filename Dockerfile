@@ -9,7 +9,7 @@ ARG DISTROLESS=gcr.io/distroless/cc-debian12:nonroot
 FROM ${DEBIAN} AS iptables
 RUN apt-get update && apt-get install --yes --no-install-recommends iptables busybox-static
 RUN set -eu; \
-    programs="/usr/sbin/xtables-nft-multi /usr/sbin/xtables-legacy-multi $(ls /usr/lib/*/xtables/*.so)"; \
+    programs="/usr/sbin/xtables-nft-multi /usr/sbin/xtables-legacy-multi $(ls /usr/lib/*/xtables/libxt_* /usr/lib/*/xtables/libip*t_*)"; \
     libraries=$(ldd $programs | awk '$2 == "=>" && $3 ~ "^/" { print $3 } $1 ~ "^/lib.*[^:]$" { print $1 }' | sort -u); \
     tar --create --dereference --file=/image.tar $programs $libraries /bin/busybox; \
     mkdir /image; \

@@ -6,6 +6,7 @@ import { readFile, ROOT } from "../../support/tree.ts";
 import { fillBusybox, type ImageArchive, makeOnce, type Recipe, staticBusybox } from "./base_images.ts";
 import { compileForImage, STAND_IN } from "./compiled.ts";
 import { readStage, type Stage } from "./dockerfile.ts";
+import type { ImageOptions } from "./oci_archive.ts";
 import { addDistroless, addFile, addIptables, addPrograms, extensions, fingerprint } from "./image_roots.ts";
 
 /** Commands that go into images, each with the Debian package that brings it. */
@@ -35,8 +36,15 @@ export const TEST_IMAGES = {
   tools: "localhost/tools:1",
 } as const;
 
+/** What images inherit from their bases; here those are stand-ins (addDistroless). */
+export const BASES: Record<"distroless" | "deno", { user?: string; env: Record<string, string>; workingDir: string }> =
+  {
+    distroless: { user: "65532", env: {}, workingDir: "/home/nonroot" },
+    deno: { env: { DENO_DIR: "/deno-dir/" }, workingDir: "/" },
+  };
+
 /** What recipes share. */
-export interface Sources {
+interface Sources {
   /** Path of Deno. */
   deno: string;
   /** What the files of this machine are, for keys. */
@@ -81,7 +89,7 @@ async function controllerImage({ deno, machine }: Sources, program: string): Pro
       await addFile(root, "/bin/deno", deno);
       await addFile(root, stage.entrypoint![0]!, program);
     },
-    options: imageOptions(stage),
+    options: imageOptions(stage, BASES.distroless),
   };
 }
 
@@ -94,7 +102,7 @@ async function initImage({ machine }: Sources): Promise<Recipe> {
       await addFile(root, "/bin/busybox", (await staticBusybox()).path);
       for (const applet of ["sh", "nc", "tftp"]) await Deno.symlink("busybox", `${root}/bin/${applet}`);
     },
-    options: imageOptions(readStage(await readFile("Dockerfile"), "init")),
+    options: imageOptions(readStage(await readFile("Dockerfile"), "init"), { env: {}, workingDir: "/" }),
   };
 }
 
@@ -107,7 +115,7 @@ function proxyImage({ deno, machine }: Sources, envoy: string): Recipe {
       await addDistroless(root, deno);
       await addFile(root, path, envoy);
     },
-    options: { entrypoint: [path], user: "65532:65532" },
+    options: { ...BASES.distroless, entrypoint: [path] },
   };
 }
 
@@ -122,7 +130,7 @@ async function appImage({ deno, machine }: Sources, app: { ref: string; folder: 
       await addFile(root, "/bin/deno", deno);
       for (const { from, to } of stage.copies) await addFile(root, to, `${ROOT}demo/${from}`);
     },
-    options: imageOptions(stage),
+    options: imageOptions(stage, BASES.deno),
   };
 }
 
@@ -140,13 +148,11 @@ function toolsImage({ machine }: Sources): Recipe {
   };
 }
 
-function imageOptions({ user, env, workingDir, entrypoint }: Stage): NonNullable<Recipe["options"]> {
-  return {
-    env,
-    ...(user === undefined ? {} : { user }),
-    ...(workingDir === undefined ? {} : { workingDir }),
-    ...(entrypoint === undefined ? {} : { entrypoint }),
-  };
+function imageOptions(
+  { copies: _, env, ...stage }: Stage,
+  base: Partial<ImageOptions>,
+): NonNullable<Recipe["options"]> {
+  return { ...base, ...stage, env: { ...base.env, ...env } };
 }
 
 if (import.meta.main) {

@@ -26,7 +26,8 @@ interface Descriptor {
 }
 
 const TYPE = "application/vnd.oci.image";
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Where programs are looked for, unless an image says otherwise. */
+export const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PLATFORM = { architecture: Deno.build.arch === "aarch64" ? "arm64" : "amd64", os: "linux" };
 
 /** Same files, same bytes: whoever made them and whenever. */
