@@ -28,6 +28,20 @@ Deno.test("the images are built as the Deployment runs them", async () => {
   assert.equal(container.args, undefined); // the default verb is serve
 });
 
+Deno.test("the demo's apps are built on the Deno that builds us, by a number for a user, and may do what they need", async () => {
+  const base = /^ARG DENO=.*-([\d.]+)$/m;
+  const version = base.exec(await readFile("Dockerfile"))![1];
+  for (const [app, variables] of [["hospital", "PORT,HOST"], ["pharma", "PORT,HOST,HOSPITAL_URL"]]) {
+    const dockerfile = await readFile(`demo/${app}-app/Dockerfile`);
+    assert.equal(base.exec(dockerfile)![1], version);
+    assert.match(dockerfile, /^USER [1-9]\d+:[1-9]\d+$/m);
+    const flags = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(dockerfile)![1]!).filter((word: string) =>
+      /^--allow/.test(word)
+    );
+    assert.deepEqual(flags, ["--allow-net", `--allow-env=${variables}`]);
+  }
+});
+
 Deno.test("in the image the program may read and do what its settings need, and no more", () => {
   const flags = runtimeFlags.image.map((flag) => flag.split("=")[0]);
   assert.deepEqual(flags.filter((flag) => flag!.startsWith("--allow")), ["--allow-net", "--allow-read", "--allow-env"]);
