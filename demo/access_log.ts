@@ -81,12 +81,9 @@ function parse(line: string): AccessRecord | undefined {
 }
 
 /** A record in a line. */
-export function told(
-  { direction, chain, method, host, path, sni, destination, status, flags, consumer, pod }: AccessRecord,
-): string {
-  const what = method === undefined
-    ? `${chain ?? "tcp"}${sni ? ` ${sni}` : ""}`
-    : `${method} ${host ?? ""}${path ?? ""}`;
-  const fate = [status || undefined, flags === "-" ? undefined : flags].filter((word) => word !== undefined).join(" ");
-  return `${direction} ${what} to ${destination}: ${fate || "done"}; consumer ${consumer}, pod ${pod}`;
+export function told(record: AccessRecord): string {
+  const { direction, chain = "tcp", method, host, path, sni, destination, status, flags, consumer, pod } = record;
+  const what = method === undefined ? `${chain} ${sni ?? ""}` : `${method} ${host}${path}`;
+  const fate = [status || undefined, flags === "-" ? undefined : flags].filter((word) => word !== undefined);
+  return `consumer=${consumer} pod=${pod} ${direction} ${what.trim()} at ${destination}: ${fate.join(" ") || "done"}`;
 }

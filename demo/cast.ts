@@ -42,7 +42,7 @@ export async function eventually<T>(what: string, look: () => Promise<T | undefi
     const found = await look();
     if (found !== undefined) return found;
     expect(performance.now() < end, `not within ${ms / 1_000} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 150));
   }
 }
 

@@ -31,12 +31,12 @@ export async function choose({ context, on }: Pick<Options, "context" | "on">, m
   if (forKind.length === 0) return { on: "kind" };
   const forNode = on === "kind" ? ["--on kind"] : missingForNode(machine);
   if (forNode.length === 0) return { on: "node" };
-  const reasons = [
-    ...(on === "node" ? [] : [`For a kind cluster there is no ${forKind.join(", no ")}.`]),
-    ...(on === "kind" ? [] : [`For a node on this machine it must be ${forNode.join(" and ")}.`]),
-    "For a cluster that you have: --context NAME.",
+  const ways = [
+    ...(on === "node" ? [] : [`a new kind cluster: there is no ${forKind.join(", no ")}`]),
+    ...(on === "kind" ? [] : [`a node of this machine: that takes ${forNode.join(" and ")}`]),
+    "a cluster that you have: name its context, --context NAME",
   ];
-  throw new Error(`Cannot tell the story: no cluster can be made here\n  ${reasons.join("\n  ")}`);
+  throw new Error(`Cannot tell the story: it needs one of\n  ${ways.join("\n  ")}`);
 }
 
 async function missingForKind(run: Run): Promise<string[]> {
@@ -45,5 +45,5 @@ async function missingForKind(run: Run): Promise<string[]> {
 }
 
 function missingForNode({ os, uid }: Machine): string[] {
-  return [...(os === "linux" ? [] : ["Linux"]), ...(uid === 0 ? [] : ["root's"])];
+  return [...(os === "linux" ? [] : ["Linux"]), ...(uid === 0 ? [] : ["root"])];
 }

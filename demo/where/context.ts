@@ -20,7 +20,7 @@ export async function contextGround(options: Options & { context: string }, mean
   const { context, images, proxyImage } = options;
   const kubectl = contextKubectl(context);
   means.screen.progress(`Images are taken to be pushed: ${images} and ${proxyImage}`);
-  if (await marked(kubectl)) {
+  if (await marked(kubectl, context)) {
     throw new Error(`Cannot tell the story on "${context}": an earlier one was kept there; --clean removes it`);
   }
   const names: string[] = Object.values(NAMESPACES);
@@ -50,7 +50,7 @@ export async function contextGround(options: Options & { context: string }, mean
 /** Removes all of the story, if it was told there. */
 export async function cleanContext(context: string, { screen }: Means): Promise<void> {
   const kubectl = contextKubectl(context);
-  if (!await marked(kubectl)) {
+  if (!await marked(kubectl, context)) {
     screen.progress(`On "${context}" no story was told: nothing is removed`);
     return;
   }
@@ -66,6 +66,10 @@ function contextKubectl(context: string): Kubectl {
   return new Kubectl(["kubectl", "--context", context]);
 }
 
-async function marked(kubectl: Kubectl): Promise<boolean> {
-  return await kubectl.get("--namespace=default", "configmap", MARK) !== undefined;
+async function marked(kubectl: Kubectl, context: string): Promise<boolean> {
+  try {
+    return await kubectl.get("--namespace=default", "configmap", MARK) !== undefined;
+  } catch (cause) {
+    throw new Error(`Cannot ask the cluster of context "${context}": ${(cause as Error).message}`, { cause });
+  }
 }
