@@ -75,7 +75,7 @@ export class Screen implements Disposable {
     const { text, since } = this.#busy!;
     const ms = performance.now() - since;
     const frame = FRAMES[Math.floor(ms / FRAME_MS) % FRAMES.length];
-    const line = `${frame} ${Math.floor(ms / 1_000)} s  ${text}`.slice(0, WIDTH);
+    const line = `${frame} ${Math.floor(ms / 1_000)} s  ${text}`.slice(0, WIDTH).trimEnd();
     this.#options.write(`\r\x1b[K${this.paint("dim", line)}`);
   }
 }

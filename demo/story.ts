@@ -52,7 +52,7 @@ export class Story {
     screen.write(`\n${screen.paint("cyan", number)} ${wrap(done, 6)}\n`);
     this.#line("expected", expected);
     const start = performance.now();
-    screen.busy("…");
+    screen.busy("");
     let verdict: string;
     try {
       const saw = [await act()].flat();

@@ -39,15 +39,14 @@ export async function kindGround(means: Means, kubeconfig: string = kindKubeconf
     await must(means, ["docker", "build", "-t", image, ...args], `Building ${image}`);
   }
   await Deno.mkdir(kubeconfig.replace(/\/[^/]*$/, ""), { recursive: true });
-  await must(means, ["docker", "pull", images.proxy], `Pulling ${images.proxy}`);
   try {
     const create = ["kind", "create", "cluster", "--name", CLUSTER, "--kubeconfig", kubeconfig, "--wait", "180s"];
     await must(means, create, `Creating kind cluster ${CLUSTER}`);
-    await must(
-      means,
-      ["kind", "load", "docker-image", "--name", CLUSTER, ...Object.values(images)],
-      "Loading the images",
-    );
+    const { proxy, ...built } = images;
+    const load = ["kind", "load", "docker-image", "--name", CLUSTER, ...Object.values(built)];
+    await must(means, load, "Loading the images");
+    // by the node itself: kind cannot always load an image of several platforms of which Docker has one
+    await must(means, ["docker", "exec", `${CLUSTER}-control-plane`, "crictl", "pull", proxy], `Pulling ${proxy}`);
   } catch (error) {
     await deleteKind(means, kubeconfig);
     throw error;
