@@ -142,11 +142,11 @@ test("while no replica runs, new pods are refused, running ones work on, and the
     assert.equal(status, 403);
     assert.match(body.message, /proxy-configuration\.data-spacer\.provider/);
   });
-  await t.step("Liqo's next tries succeed when the replicas are back", async () => {
+  await t.step("it is accepted, with the proxy, when the replicas are back", async () => {
     await kubectl(node, ["scale", "-n", "data-spacer", "deployment/data-spacer", "--replicas=2"]);
-    assert.ok(isInjected(await createPod(liqo, offloadedPod("refused-0", "exec sleep 3600"), 60_000)));
-    await podReady(node, namespace, "refused-0");
     await allReady();
+    assert.ok(isInjected(await createPod(liqo, offloadedPod("refused-0", "exec sleep 3600"))));
+    await podReady(node, namespace, "refused-0");
   });
 });
 

@@ -14,7 +14,16 @@ import {
   SPACES,
   startInstallation,
 } from "./installation.ts";
-import { answers, curl, deployServer, isInjected, offloadedPod, processOf, toolsContainer } from "./offloaded.ts";
+import {
+  answers,
+  curl,
+  deployServer,
+  isInjected,
+  offloadedPod,
+  type Place,
+  processOf,
+  toolsContainer,
+} from "./offloaded.ts";
 import { missing } from "./packages.ts";
 
 // What consumers run: the proxy is in their way as little as can be, and nothing passes without it.
@@ -24,6 +33,7 @@ const { node, liqo } = installation ?? {};
 if (missing === undefined) Deno.test.afterAll(() => node[Symbol.asyncDispose]());
 const namespace = SPACES.pharma;
 const PODS = `/api/v1/namespaces/${namespace}/pods`;
+const SERVING = "mkdir /tmp/www; echo offloaded > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www";
 const PATIENTS = "http://hospital-app.hospital-space:8080/patients";
 
 function test(name: string, body: (t: Deno.TestContext) => Promise<void>): void {
@@ -32,7 +42,7 @@ function test(name: string, body: (t: Deno.TestContext) => Promise<void>): void 
 
 if (missing === undefined) {
   await Promise.all([deployHospital(node), deployRestricted(node), liqo.createOffloadedNamespace(namespace)]);
-  await createPod(liqo, offloadedPod("client", "exec sleep 3600"));
+  await createPod(liqo, offloadedPod("client", SERVING));
   await deployServer(node, SPACES.hospital, "server");
   await deployServer(node, SPACES.restricted, "closed");
   await podReady(node, namespace, "client");
@@ -118,7 +128,7 @@ test("a consumer's init containers have their network, through the proxy, and no
   const script = `curl -sSf ${PATIENTS} > /shared/patients
     curl -sS --max-time 2 http://restricted-app.restricted-space:8080/patients > /shared/restricted && exit 1; exit 0`;
   const mount = { volumeMounts: [{ name: "shared", mountPath: "/shared" }] };
-  const pod = offloadedPod("prepared", "cat /shared/*; exec sleep 3600", { container: mount });
+  const pod = offloadedPod("prepared", "cat /shared/*; echo; exec sleep 3600", { container: mount });
   pod.spec!.initContainers = [toolsContainer(script, { name: "prepare", ...mount })];
   pod.spec!.volumes = [{ name: "shared", emptyDir: {} }];
   await createPod(liqo, pod);
@@ -130,7 +140,6 @@ test("a consumer's init containers have their network, through the proxy, and no
   const at = { namespace, pod: "prepared" };
   await recorded(node, at, ({ host, status }) => host === "hospital-app.hospital-space:8080" && status === 200);
   await recorded(node, at, ({ host, flags }) => host === "restricted-app.restricted-space:8080" && flags !== "-");
-  await kubectl(node, ["delete", "-n", namespace, "pod/prepared", "--wait=false"]);
 });
 
 /** Serves gRPC's health protocol: always `SERVING`. */
@@ -220,22 +229,22 @@ test("both address families pass the proxy, to Pods and Services and from them, 
       await recorded(node, CLIENT, (record) => record.destination === `${address}:8080` && record.status === 200);
     });
   }
-  for (const address of await addresses(SPACES.restricted, "closed")) {
-    await t.step(`not to ${address}`, async () => {
-      const [status] = await curl(node, CLIENT, `http://${address}:8080/`);
-      assert.ok([0, 503].includes(status), `status ${status}`);
-    });
+  const closed = (await addresses(SPACES.restricted, "closed")).map(async (address) => {
+    return { address, status: (await curl(node, CLIENT, `http://${address}:8080/`))[0] };
+  });
+  for (const { address, status } of await Promise.all(closed)) {
+    await t.step(`not to ${address}`, () => assert.ok([0, 503].includes(status), `status ${status}`));
   }
   await createPod(
     liqo,
-    offloadedPod("both", "mkdir /tmp/www; echo both > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"),
+    offloadedPod("both", SERVING),
   );
   const { status } = await podReady(node, namespace, "both");
   for (const { ip } of status!.podIPs!) {
     const address = ip!.includes(":") ? `[${ip}]` : ip;
     await t.step(`from a permitted Pod to ${address}`, async () => {
       const from = { namespace: SPACES.hospital, pod: "server" };
-      assert.equal(await answers(node, from, `http://${address}:8080/`), "both");
+      assert.equal(await answers(node, from, `http://${address}:8080/`), "offloaded");
       const at = { namespace, pod: "both" };
       await recorded(node, at, (record) => record.destination === `${address}:8080` && record.direction === "inbound");
     });
@@ -247,64 +256,75 @@ test("both address families pass the proxy, to Pods and Services and from them, 
   await kubectl(node, ["delete", "-n", namespace, "pod/both", "--wait=false"]);
 });
 
-const PROXY = { ...CLIENT, container: "data-space-proxy" };
+const container = "data-space-proxy";
 
-async function proxyState(): Promise<{ restarts: number; running: boolean; reason: string | undefined }> {
-  const { status } = await node.call<Pod>(`${PODS}/client`);
-  const { restartCount, state, lastState } = status!.initContainerStatuses!.find(({ name }) =>
-    name === PROXY.container
-  )!;
+async function proxyState(pod: string): Promise<{ restarts: number; running: boolean; reason: string | undefined }> {
+  const { status } = await node.call<Pod>(`${PODS}/${pod}`);
+  const { restartCount, state, lastState } = status!.initContainerStatuses!.find(({ name }) => name === container)!;
   return { restarts: restartCount, running: state!.running !== undefined, reason: lastState!.terminated?.reason };
 }
 
-/** Asks, as long as the proxy is away, by names, addresses and both families, and all that is answered nevertheless. */
-async function answeredWhileAway(pid: number): Promise<{ tries: number; answered: string[] }> {
-  const { status } = await node.call<Pod>(`/api/v1/namespaces/${SPACES.hospital}/pods/server`);
-  const urls = status!.podIPs!.map(({ ip }) => `http://${ip!.includes(":") ? `[${ip}]` : ip}:8080/`);
-  // in one exec: the loop must be quicker than the restart
-  const script = `i=0; end=$(($(date +%s) + 6)); while [ $(date +%s) -lt $end ]; do
-    for url in ${urls.map((url) => `'${url}'`).join(" ")}; do i=$((i + 1))
-      curl -sg -o /dev/null --max-time 1 -w "%{http_code} %{exitcode} $url\\n" $url; done; done`;
-  const asking = node.kubectl(["exec", "-n", namespace, "client", "-c", "main", "--", "sh", "-c", script]);
-  await new Promise((resolve) => setTimeout(resolve, 1_000)); // some are answered before
-  const before = await node.node("kill", "-9", `${pid}`);
-  assert.equal(before.code, 0, before.stderr);
-  const lines = (await asking).stdout.trim().split("\n");
-  const failed = lines.findIndex((line) => !line.startsWith("200"));
-  const back = lines.findLastIndex((line) => !line.startsWith("200"));
-  assert.ok(failed > 0, lines.join("\n"));
-  const away = lines.slice(failed, back + 1);
-  return { tries: away.length, answered: away.filter((line) => line.startsWith("200")) };
+/** Asks these URLs for 6 s from a pod, all in one exec, so that the questions come quicker than a proxy: a line each, the status first. */
+async function ask(from: Place, urls: string[]): Promise<string[]> {
+  const script = `end=$(($(date +%s) + 6)); while [ $(date +%s) -lt $end ]; do for url; do
+    curl -sg -o /dev/null --max-time 1 -w "%{http_code} %{exitcode} $url\\n" $url; done; done`;
+  const command = ["sh", "-c", script, "sh", ...urls];
+  const { stdout } = await node.kubectl(["exec", "-n", from.namespace, from.pod, "-c", "main", "--", ...command]);
+  return stdout.trim().split("\n");
+}
+
+/** From the first to the last line that tells of no answer. */
+function whileAway(lines: string[]): string[] {
+  const failed = (line: string) => !line.startsWith("200");
+  return lines.slice(lines.findIndex(failed), lines.findLastIndex(failed) + 1);
+}
+
+async function urlsOf(at: Place): Promise<string[]> {
+  const { status } = await node.call<Pod>(`/api/v1/namespaces/${at.namespace}/pods/${at.pod}`);
+  return status!.podIPs!.map(({ ip }) => `http://${ip!.includes(":") ? `[${ip}]` : ip}:8080/`);
 }
 
 test("a proxy that is killed comes back, and nothing passes meanwhile", async () => {
-  await answers(node, CLIENT, PATIENTS);
-  const { restarts } = await proxyState();
+  const server = { namespace: SPACES.hospital, pod: "server" };
+  const [out, into] = [await urlsOf(server), await urlsOf(CLIENT)];
+  for (const url of out) await answers(node, CLIENT, url);
+  for (const url of into) await answers(node, server, url);
+  const { restarts } = await proxyState("client");
   // The second time the kubelet waits 10 s before it starts it again.
   for (const kill of [1, 2]) {
-    const { tries, answered } = await answeredWhileAway(await processOf(node, PROXY));
-    assert.deepEqual(answered, [], `kill ${kill}, of ${tries}`);
-    assert.ok(tries > 10, `only ${tries} tries`);
-    await until(async () => (await proxyState()).running || undefined, { ms: 20_000, what: "proxy", every: 100 });
+    const asking = Promise.all([ask(CLIENT, out), ask(server, into)]);
+    await new Promise((resolve) => setTimeout(resolve, 1_000)); // some are answered before
+    const pid = await processOf(node, { ...CLIENT, container });
+    await node.node("kill", "-9", `${pid}`);
+    for (const lines of await asking) {
+      const away = whileAway(lines);
+      assert.ok(lines[0]!.startsWith("200") && away.length > 5, `kill ${kill}: ${lines.join("\n")}`);
+      assert.deepEqual(away.filter((line) => line.startsWith("200")), [], `kill ${kill}, of ${away.length}`);
+    }
+    await until(async () => (await proxyState("client")).running || undefined, {
+      ms: 20_000,
+      what: "proxy",
+      every: 100,
+    });
     await answers(node, CLIENT, PATIENTS);
   }
-  assert.equal((await proxyState()).restarts, restarts + 2);
+  assert.equal((await proxyState("client")).restarts, restarts + 2);
   assert.equal((await node.call<Pod>(`${PODS}/client`)).status!.containerStatuses![0]!.restartCount, 0);
 });
 
 test("a proxy that is out of memory is killed, and comes back", async () => {
-  const { restarts } = await proxyState();
-  const pid = await processOf(node, PROXY);
+  const { restarts } = await proxyState("prepared");
+  const pid = await processOf(node, { namespace, pod: "prepared", container });
   // Another process in its cgroup takes all of its memory; the kernel ends the one that it may end sooner: the proxy.
   const script = `cgroup=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/$0/cgroup)
     [ -e $cgroup ] || cgroup=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$0/cgroup)
     echo $$ > $cgroup/cgroup.procs && exec tail /dev/zero`;
   await node.node("sh", "-c", script, `${pid}`);
-  await until(async () => (await proxyState()).restarts > restarts || undefined, {
+  await until(async () => (await proxyState("prepared")).restarts > restarts || undefined, {
     ms: 60_000,
     what: "restart",
     every: 100,
   });
-  assert.equal((await proxyState()).reason, "OOMKilled");
-  await answers(node, CLIENT, PATIENTS, 200, 60_000);
+  assert.equal((await proxyState("prepared")).reason, "OOMKilled");
+  await answers(node, { namespace, pod: "prepared" }, PATIENTS);
 });
