@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { cacheFolder, exists, withLock } from "../cache.ts";
-import { type ImageOptions, makeArchive } from "./oci_archive.ts";
+import { type ImageOptions, makeArchives } from "./oci_archive.ts";
 import type { NodePrograms } from "./programs.ts";
 
 /** Names of the images that every node has. */
@@ -33,7 +33,7 @@ export interface Recipe {
   /** Fills the folder that is its root. */
   fill(root: string): Promise<void>;
   /** What a container of it runs, and as whom. */
-  options?: Omit<ImageOptions, "ref" | "archive">;
+  options?: Omit<ImageOptions, "ref">;
 }
 
 /**
@@ -63,32 +63,55 @@ function single(ref: string, program: string): Recipe {
   return { ref, key: program, fill, options: { entrypoint: [`/${name}`] } };
 }
 
-/** Makes an image unless the cache has it. What the cache has of it in other versions goes after an hour without use. */
-export async function makeOnce({ ref, key, fill, options }: Recipe): Promise<ImageArchive> {
-  const recipe = `${ref} ${key} ${fill} ${fillBusybox} ${makeArchive} ${makeOnce} ${JSON.stringify(options)}`;
-  const hash = createHash("sha256").update(recipe).digest("hex").slice(0, 8);
-  const [folder, name] = [`${cacheFolder()}/images`, ref.replace(/^.*\//, "").replace(":", "-")];
+/** Makes an image unless the cache has it. What nobody has used for an hour goes from the cache when one is made. */
+export async function makeOnce(recipe: Recipe): Promise<ImageArchive> {
+  const [image] = await makeTogether(recipe.ref.replace(/^.*\//, "").replace(":", "-"), [recipe]);
+  return image!;
+}
+
+/**
+ * The same for several images in one archive, with one layer each above the one that they share.
+ *
+ * @param name of the archive.
+ * @param base fills the folder that they share; absent: they share nothing.
+ */
+export async function makeTogether(
+  name: string,
+  recipes: Recipe[],
+  base?: (root: string) => Promise<void>,
+): Promise<ImageArchive[]> {
+  const parts = recipes.map(({ ref, key, fill, options }) => `${ref} ${key} ${fill} ${JSON.stringify(options)}`);
+  const functions = [fillBusybox, makeArchives, makeTogether, base];
+  const hash = createHash("sha256").update([...parts, ...functions].join("\n")).digest("hex").slice(0, 8);
+  const folder = `${cacheFolder()}/images`;
   const archive = `${folder}/${name}-${hash}.tar`;
   if (await exists(archive)) {
     await Deno.utime(archive, new Date(), new Date());
   } else {
-    await removeUnused(folder, new RegExp(`^${name}-[0-9a-f]{8}\\.tar$`));
-    const root = await Deno.makeTempDir({ prefix: "data-spacer-image-" });
+    await removeUnused(folder);
+    const roots = await Deno.makeTempDir({ prefix: "data-spacer-images-" });
     try {
-      await Deno.chmod(root, 0o755); // of the image's root too, where others than root run
-      await fill(root);
-      await makeArchive(root, { ref, archive, ...options });
+      const filled = async (root: string, fill: (root: string) => Promise<void>) => {
+        await Deno.mkdir(root);
+        await fill(root);
+        return root;
+      };
+      const shared = base === undefined ? [] : [await filled(`${roots}/base`, base)];
+      const images = recipes.map(async ({ ref, fill, options }, i) => {
+        return { ...options, ref, layers: [...shared, await filled(`${roots}/${i}`, fill)] };
+      });
+      await makeArchives(archive, await Promise.all(images));
     } finally {
-      await Deno.remove(root, { recursive: true });
+      await Deno.remove(roots, { recursive: true });
     }
   }
-  return { ref, archive };
+  return recipes.map(({ ref }) => ({ ref, archive }));
 }
 
-async function removeUnused(folder: string, archives: RegExp): Promise<void> {
+async function removeUnused(folder: string): Promise<void> {
   if (!await exists(folder)) return;
   for await (const { name } of Deno.readDir(folder)) {
-    if (!archives.test(name)) continue;
+    if (!name.endsWith(".tar")) continue;
     const { mtime } = await Deno.stat(`${folder}/${name}`);
     if (mtime!.getTime() < Date.now() - UNUSED_MS) await Deno.remove(`${folder}/${name}`);
   }

@@ -27,7 +27,7 @@ const BUILDS: { ref: string; file: string; context: string; target?: string; por
 
 test("each Dockerfile builds, and gives what the node runs", async (t) => {
   await withLock("packages", () => installMissing(BUILDAH_COMMANDS, toStderr));
-  const archives = new Map((await buildImages()).map(({ ref, archive }) => [ref, archive]));
+  const archives = new Map((await buildImages()).map((image) => [image.ref, image]));
   const before = await traces();
   {
     await using buildah = await Buildah.start();

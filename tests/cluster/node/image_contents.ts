@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { must } from "../../net/tools.ts";
+import type { ImageArchive } from "./base_images.ts";
 import type { ImageConfig } from "./buildah.ts";
 
 /** One file, folder or link of an image: `rwx` bits and owner, what a link names, the digest of a file. */
@@ -31,9 +32,9 @@ async function digestOf(path: string): Promise<string> {
   return createHash("sha256").update(await Deno.readFile(path)).digest("hex");
 }
 
-/** Unpacks an archive of ours with one layer into a temporary folder, and hands it over with the configuration. */
+/** Unpacks an image of an archive of ours into a temporary folder, and hands it over with the configuration. */
 export async function withArchive<T>(
-  archive: string,
+  { ref, archive }: ImageArchive,
   look: (root: string, config: ImageConfig) => Promise<T>,
 ): Promise<T> {
   const folder = await Deno.makeTempDir({ prefix: "data-spacer-unpacked-" });
@@ -41,15 +42,21 @@ export async function withArchive<T>(
     await must(["tar", "-C", folder, "-xf", archive]);
     const blob = (digest: string) => `${folder}/blobs/sha256/${digest.replace("sha256:", "")}`;
     const json = async (file: string) => JSON.parse(await Deno.readTextFile(file));
-    const { manifests: [described] } = await json(`${folder}/index.json`);
-    const manifest = await json(blob(described.digest));
+    const { manifests } = await json(`${folder}/index.json`) as { manifests: Named[] };
+    const { digest } = manifests.find(({ annotations }) => annotations["io.containerd.image.name"] === ref)!;
+    const manifest = await json(blob(digest)) as { config: { digest: string }; layers: { digest: string }[] };
     const { config } = await json(blob(manifest.config.digest));
     await Deno.mkdir(`${folder}/root`);
-    await must(["tar", "-C", `${folder}/root`, "-xpf", blob(manifest.layers[0].digest)]);
+    for (const layer of manifest.layers) await must(["tar", "-C", `${folder}/root`, "-xpf", blob(layer.digest)]);
     return await look(`${folder}/root`, config);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+interface Named {
+  digest: string;
+  annotations: Record<string, string>;
 }
 
 /** What `deno compile` packed into a program: its own description, and the one file of the bundle. */

@@ -3,7 +3,7 @@ import { toStderr } from "../go_build.ts";
 import { ENVOY, installEnvoy } from "../../net/tools.ts";
 import { installMissing } from "../../support/debian_packages.ts";
 import { readFile, ROOT } from "../../support/tree.ts";
-import { fillBusybox, type ImageArchive, makeOnce, type Recipe, staticBusybox } from "./base_images.ts";
+import { fillBusybox, type ImageArchive, makeOnce, makeTogether, type Recipe, staticBusybox } from "./base_images.ts";
 import { compileForImage, STAND_IN } from "./compiled.ts";
 import { readStage, type Stage } from "./dockerfile.ts";
 import type { ImageOptions } from "./oci_archive.ts";
@@ -52,7 +52,8 @@ interface Sources {
 }
 
 /**
- * The images of {@linkcode TEST_IMAGES}, as files of the cache: what has not changed is not made again.
+ * The images of {@linkcode TEST_IMAGES}, as files of the cache: what has not changed is not made again. Those with Deno in them are
+ * in one file, which is to be imported once.
  *
  * @throws {Error} where a Debian package is missing and cannot be installed, or the program does not compile.
  */
@@ -67,28 +68,30 @@ export async function buildImages(options: { log?: (line: string) => void } = {}
   const sources = { deno, machine: machine + code.join("") };
   return await withLock("images", async () => {
     log(STAND_IN);
-    const recipes = [
+    const ours = [
       await controllerImage(sources, await compileForImage(log)),
-      await initImage(sources),
-      proxyImage(sources, await withLock("net-tools", installEnvoy)),
       await appImage(sources, { ref: TEST_IMAGES.hospital, folder: "hospital-app" }),
       await appImage(sources, { ref: TEST_IMAGES.pharma, folder: "pharma-app" }),
+    ];
+    const others = [
+      await initImage(sources),
+      proxyImage(sources, await withLock("net-tools", installEnvoy)),
       toolsImage(sources),
     ];
-    return await Promise.all(recipes.map(makeOnce));
+    const withDeno = makeTogether("deno-images", ours, async (root) => {
+      await addDistroless(root, deno);
+      await addFile(root, "/bin/deno", deno);
+    });
+    return [...await withDeno, ...await Promise.all(others.map(makeOnce))];
   });
 }
 
-async function controllerImage({ deno, machine }: Sources, program: string): Promise<Recipe> {
+async function controllerImage({ machine }: Sources, program: string): Promise<Recipe> {
   const stage = readStage(await readFile("Dockerfile"));
   return {
     ref: TEST_IMAGES.controller,
     key: `${machine} ${program}`,
-    async fill(root): Promise<void> {
-      await addDistroless(root, deno);
-      await addFile(root, "/bin/deno", deno);
-      await addFile(root, stage.entrypoint![0]!, program);
-    },
+    fill: (root) => addFile(root, stage.entrypoint![0]!, program),
     options: imageOptions(stage, BASES.distroless),
   };
 }
@@ -119,15 +122,13 @@ function proxyImage({ deno, machine }: Sources, envoy: string): Recipe {
   };
 }
 
-async function appImage({ deno, machine }: Sources, app: { ref: string; folder: string }): Promise<Recipe> {
+async function appImage({ machine }: Sources, app: { ref: string; folder: string }): Promise<Recipe> {
   const stage = readStage(await readFile(`demo/${app.folder}/Dockerfile`));
   const texts = await Promise.all(stage.copies.map(({ from }) => readFile(`demo/${from}`)));
   return {
     ref: app.ref,
     key: `${machine} ${JSON.stringify([stage, texts])}`,
     async fill(root): Promise<void> {
-      await addDistroless(root, deno);
-      await addFile(root, "/bin/deno", deno);
       for (const { from, to } of stage.copies) await addFile(root, to, `${ROOT}demo/${from}`);
     },
     options: imageOptions(stage, BASES.deno),
@@ -158,6 +159,6 @@ function imageOptions(
 if (import.meta.main) {
   for (const { ref, archive } of await buildImages()) {
     const { size } = await Deno.stat(archive);
-    Deno.stdout.writeSync(new TextEncoder().encode(`${ref} ${(size / 1e6).toFixed(1)} MB ${archive}\n`));
+    Deno.stdout.writeSync(new TextEncoder().encode(`${ref} in ${archive}, ${(size / 1e6).toFixed(1)} MB\n`));
   }
 }

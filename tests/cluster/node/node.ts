@@ -98,7 +98,7 @@ export class Node extends Cluster {
     return await this.#output([...this.enter, ...command]);
   }
 
-  /** Imports an OCI archive, under the name that it carries. @throws {Error} with what containerd said. */
+  /** Imports an OCI archive, under the names that it carries. @throws {Error} with what containerd said. */
   async importImage(archive: string): Promise<void> {
     const command = [...this.enter, "ctr", "--address", CONTAINERD, "--namespace", "k8s.io", "images", "import", "-"];
     // by stdin: the node may not see the file where the host does
@@ -130,7 +130,8 @@ export class Node extends Cluster {
     await this.waitFor("containerd", async () => {
       return (await this.node("ctr", "--address", CONTAINERD, "version")).code === 0;
     });
-    await Promise.all(this.#images.map(({ archive }) => this.importImage(archive)));
+    const archives = new Set(this.#images.map(({ archive }) => archive)); // one may hold several
+    await Promise.all([...archives].map((archive) => this.importImage(archive)));
   }
 
   async #startControlPlane(): Promise<void> {

@@ -1,11 +1,9 @@
 import { createHash } from "node:crypto";
 
-/** An image that is to be made of a folder. */
+/** What an image is, besides its files. */
 export interface ImageOptions {
   /** Its whole name, for example `localhost/pause:1`. Nothing is ever pulled under it. */
   ref: string;
-  /** File to write, replaced whole. Its folder is made if need be. */
-  archive: string;
   /** What a container runs. */
   entrypoint?: string[];
   /** Arguments, where a Pod gives none. */
@@ -34,42 +32,68 @@ const PLATFORM = { architecture: Deno.build.arch === "aarch64" ? "arm64" : "amd6
 const REPRODUCIBLE = "--format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner".split(" ");
 
 /**
- * Packs the folder `root` as an image with one layer, into an OCI image layout in a tar. All files belong to root and keep
- * their modes. The layer is not compressed: that is the quickest to make and to import.
+ * Packs the folder `root` as an image with one layer, as {@linkcode makeArchives} does.
  *
  * @returns digest of the image, `sha256:…`: the same for the same files and options.
  * @throws {Error} with what tar said.
  */
-export async function makeArchive(root: string, options: ImageOptions): Promise<string> {
-  const { ref, archive } = options;
+export async function makeArchive(root: string, options: ImageOptions & { archive: string }): Promise<string> {
+  const { archive, ...image } = options;
+  return (await makeArchives(archive, [{ ...image, layers: [root] }]))[0]!;
+}
+
+/**
+ * Packs images into one OCI image layout in a tar. Each layer is a folder; a folder that several images have in common is in it
+ * once, and is imported once. All files belong to root and keep their modes. Layers are not compressed: that is the quickest to
+ * make and to import.
+ *
+ * @param archive file to write, replaced whole. Its folder is made if need be.
+ * @returns digests of the images.
+ * @throws {Error} with what tar said.
+ */
+export async function makeArchives(
+  archive: string,
+  images: (ImageOptions & { layers: string[] })[],
+): Promise<string[]> {
   const parent = archive.replace(/[^/]*$/, "") || ".";
   await Deno.mkdir(parent, { recursive: true });
   const layout = await Deno.makeTempDir({ dir: parent, prefix: "unfinished-image-" });
   try {
     await Deno.mkdir(`${layout}/blobs/sha256`, { recursive: true });
-    await tar(["-C", root, "-cf", `${layout}/blob`, "."]);
-    const layer = await storeBlob(layout, `${TYPE}.layer.v1.tar`);
-    const config = await storeJson(layout, `${TYPE}.config.v1+json`, {
-      ...PLATFORM,
-      config: configOf(options),
-      rootfs: { type: "layers", diff_ids: [layer.digest] }, // digest of the layer before compression, and it has none
-      history: [{ created_by: "data-spacer tests" }],
-    });
-    const type = `${TYPE}.manifest.v1+json`;
-    const manifest = await storeJson(layout, type, { schemaVersion: 2, mediaType: type, config, layers: [layer] });
-    const annotations = {
-      "io.containerd.image.name": ref,
-      "org.opencontainers.image.ref.name": ref.slice(ref.lastIndexOf(":") + 1),
-    };
+    const packed = new Map<string, Descriptor>();
+    for (const root of new Set(images.flatMap(({ layers }) => layers))) {
+      await tar(["-C", root, "-cf", `${layout}/blob`, "."]);
+      packed.set(root, await storeBlob(layout, `${TYPE}.layer.v1.tar`));
+    }
+    const manifests = [];
+    for (const { layers, ...image } of images) {
+      manifests.push(await storeImage(layout, image, layers.map((root) => packed.get(root)!)));
+    }
     await Deno.writeTextFile(`${layout}/oci-layout`, JSON.stringify({ imageLayoutVersion: "1.0.0" }));
-    const index = { schemaVersion: 2, manifests: [{ ...manifest, annotations, platform: PLATFORM }] };
-    await Deno.writeTextFile(`${layout}/index.json`, JSON.stringify(index));
+    await Deno.writeTextFile(`${layout}/index.json`, JSON.stringify({ schemaVersion: 2, manifests }));
     await tar(["-C", layout, "-cf", `${layout}/archive`, "oci-layout", "index.json", "blobs"]);
     await Deno.rename(`${layout}/archive`, archive);
-    return manifest.digest;
+    return manifests.map(({ digest }) => digest);
   } finally {
     await Deno.remove(layout, { recursive: true });
   }
+}
+
+/** Stores configuration and manifest of an image; returns its entry for the index. */
+async function storeImage(layout: string, options: ImageOptions, layers: Descriptor[]): Promise<Descriptor> {
+  const config = await storeJson(layout, `${TYPE}.config.v1+json`, {
+    ...PLATFORM,
+    config: configOf(options),
+    rootfs: { type: "layers", diff_ids: layers.map(({ digest }) => digest) }, // of layers before compression; they have none
+    history: layers.map(() => ({ created_by: "data-spacer tests" })),
+  });
+  const type = `${TYPE}.manifest.v1+json`;
+  const manifest = await storeJson(layout, type, { schemaVersion: 2, mediaType: type, config, layers });
+  const annotations = {
+    "io.containerd.image.name": options.ref,
+    "org.opencontainers.image.ref.name": options.ref.slice(options.ref.lastIndexOf(":") + 1),
+  };
+  return { ...manifest, ...{ annotations, platform: PLATFORM } };
 }
 
 function configOf({ entrypoint, cmd, user, env = {}, workingDir = "/" }: ImageOptions): Record<string, unknown> {

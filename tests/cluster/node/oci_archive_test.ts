@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { makeArchive } from "./oci_archive.ts";
+import { makeArchive, makeArchives } from "./oci_archive.ts";
 
 /** A folder with some files, made in that order. */
 async function makeRoot(folder: string, names: string[]): Promise<string> {
@@ -65,6 +65,35 @@ Deno.test("makeArchive() makes the same bytes of the same files, whenever they w
     await Deno.writeTextFile(`${folder}/root1/bin/a`, "other");
     await makeArchive(`${folder}/root1`, { ref: "localhost/app:1", archive: `${folder}/1.tar` });
     assert.notEqual(await sha256(await Deno.readFile(`${folder}/1.tar`)), archives[0]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("makeArchives() has a layer once that several images share", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const layers = await Promise.all(["base", "a", "b"].map((name) => makeRoot(`${folder}/${name}`, [name])));
+    const [base, a, b] = layers as [string, string, string];
+    const archive = `${folder}/images.tar`;
+    const digests = await makeArchives(archive, [
+      { ref: "localhost/a:1", layers: [base, a], user: "1" },
+      { ref: "localhost/b:1", layers: [base, b], user: "2" },
+    ]);
+    const { manifests } = await json(archive, "index.json");
+    assert.deepEqual(manifests.map(({ digest }: { digest: string }) => digest), digests);
+    const blob = (digest: string) => `blobs/sha256/${digest.replace("sha256:", "")}`;
+    const images = await Promise.all(digests.map((digest) => json(archive, blob(digest))));
+    const found = images.map(({ layers }) => layers.map(({ digest }: { digest: string }) => digest));
+    assert.deepEqual([found[0].length, found[1].length], [2, 2]);
+    assert.equal(found[0][0], found[1][0]);
+    assert.notEqual(found[0][1], found[1][1]);
+    const users = await Promise.all(
+      images.map(async ({ config }) => (await json(archive, blob(config.digest))).config.User),
+    );
+    assert.deepEqual(users, ["1", "2"]);
+    const { stdout } = await new Deno.Command("tar", { args: ["-tf", archive] }).output();
+    assert.equal(new TextDecoder().decode(stdout).match(/sha256\/\w/g)!.length, 3 + 2 + 2); // layers, configurations, manifests
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
