@@ -243,9 +243,15 @@ export function injected(pod: Loose, template = injection): Pod {
   return result.pod;
 }
 
-/** Documents of a file of `deploy/base`. */
+const parsed = new Map<string, Promise<Loose[]>>();
+
+/** Documents of a file of `deploy/base`, which is parsed once. */
 export async function manifests(file: string): Promise<Loose[]> {
-  return parseAllDocuments(await readFile(`deploy/base/${file}.yaml`)).map((document) => document.toJS());
+  const parse = async () =>
+    parseAllDocuments(await readFile(`deploy/base/${file}.yaml`)).map((document) => document.toJS());
+  const documents = parsed.get(file) ?? parse();
+  parsed.set(file, documents);
+  return structuredClone(await documents);
 }
 
 /** As few words as tests need of findings. */
