@@ -112,8 +112,12 @@ async function removeUnused(folder: string): Promise<void> {
   if (!await exists(folder)) return;
   for await (const { name } of Deno.readDir(folder)) {
     if (!name.endsWith(".tar")) continue;
-    const { mtime } = await Deno.stat(`${folder}/${name}`);
-    if (mtime!.getTime() < Date.now() - UNUSED_MS) await Deno.remove(`${folder}/${name}`);
+    try {
+      const { mtime } = await Deno.stat(`${folder}/${name}`);
+      if (mtime!.getTime() < Date.now() - UNUSED_MS) await Deno.remove(`${folder}/${name}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // another one was quicker
+    }
   }
 }
 
