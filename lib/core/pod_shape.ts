@@ -89,7 +89,7 @@ const pod = object({
       fsGroup: number,
       supplementalGroups: arrayOf(number),
     }),
-  }, ["containers"]),
+  }),
 }, ["spec"]);
 
 /**

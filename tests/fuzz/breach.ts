@@ -35,7 +35,7 @@ export function breach(pod: Pod, images: Images): string | undefined {
   if (ours.find(({ name }) => name === "data-space-envoy-config")?.configMap?.name !== "data-space-envoy-config") {
     return "another configuration";
   }
-  for (const container of [...rest, ...spec.containers]) {
+  for (const container of [...rest, ...list(spec.containers)]) {
     const problem = tenantBreach(container, podUid, proxyUid, spec.securityContext?.seccompProfile?.type);
     if (problem !== undefined) return `${container.name}: ${problem}`;
   }
