@@ -85,5 +85,5 @@ export function told(record: AccessRecord): string {
   const { direction, chain = "tcp", method, host, path, sni, destination, status, flags, consumer, pod } = record;
   const what = method === undefined ? `${chain} ${sni ?? ""}` : `${method} ${host}${path}`;
   const fate = [status || undefined, flags === "-" ? undefined : flags].filter((word) => word !== undefined);
-  return `consumer=${consumer} pod=${pod} ${direction} ${what.trim()} at ${destination}: ${fate.join(" ") || "done"}`;
+  return `consumer=${consumer} pod=${pod} ${direction} ${what.trim()}: ${fate.join(" ") || "done"} (${destination})`;
 }

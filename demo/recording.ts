@@ -13,9 +13,10 @@ export function draw(told: readonly Told[]): string {
     rows.push(["done", cut(`${String(i + 1).padStart(2)} ${step.held ? "✓" : "✗"} ${step.done}`)]);
     for (const { label, text } of step.lines.slice(0, 2)) rows.push([label, cut(`     ${steady(text)}`)]);
   }
-  const lines = rows.map(([style, text], i) =>
-    `<text class="${style}" x="12" y="${(i + 1) * HEIGHT + 8}">${escape(text)}</text>`
-  );
+  const lines = rows.map(([style, text], i) => {
+    const x = 12 + WIDTH * (text.length - text.trimStart().length); // blanks in front are not shown everywhere
+    return `<text class="${style}" x="${x}" y="${(i + 1) * HEIGHT + 8}">${escape(text.trimStart())}</text>`;
+  });
   const [width, height] = [Math.round(COLUMNS * WIDTH + 24), rows.length * HEIGHT + 24];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
 <style>

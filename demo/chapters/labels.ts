@@ -48,7 +48,7 @@ async function allowing({ story, kubectl, liqo }: Cast): Promise<void> {
       ]);
       expect(blocked(fresh), `the new one: ${inWords(fresh)}`);
       return [
-        `the one that stood: ${inWords(standing)}${blocked(standing) ? "" : " (it survived the NetworkPolicy)"}`,
+        `the one that stood ${blocked(standing) ? "has ended" : "survived the NetworkPolicy"}: ${inWords(standing)}`,
         `the new one: ${inWords(fresh)}`,
       ];
     },

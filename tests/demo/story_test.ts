@@ -115,7 +115,7 @@ Deno.test("told() has the consumer's name, what was asked for and how it ended",
     direction: "outbound" as const,
   };
   const http = { ...common, chain: "http", method: "GET", host: "a:8080", path: "/b", status: 200, flags: "-" };
-  assert.equal(told(http), "consumer=pharma pod=pharma-app outbound GET a:8080/b at 10.0.0.1:8080: 200");
+  assert.equal(told(http), "consumer=pharma pod=pharma-app outbound GET a:8080/b: 200 (10.0.0.1:8080)");
   const tls = { ...common, chain: "tls", sni: "b", flags: "UF,URX" };
-  assert.equal(told(tls), "consumer=pharma pod=pharma-app outbound tls b at 10.0.0.1:8080: UF,URX");
+  assert.equal(told(tls), "consumer=pharma pod=pharma-app outbound tls b: UF,URX (10.0.0.1:8080)");
 });
