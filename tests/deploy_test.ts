@@ -181,14 +181,19 @@ Deno.test("Prometheus finds the metrics, by annotation and by the PodMonitor of 
   ]);
 });
 
-Deno.test("probes ask the ops port, and the network policy lets calls and scrapes in", () => {
+Deno.test("probes ask the ops port, and the network policy lets calls and scrapes in, and us to the API server", () => {
   assert.equal(port("ops"), settings.opsPort);
   const { startupProbe, readinessProbe, livenessProbe } = container;
   const get = (path: string) => ({ path, port: "ops" });
   assert.deepEqual(startupProbe!.httpGet, get("/healthz"));
   assert.deepEqual(livenessProbe!.httpGet, get("/healthz"));
   assert.deepEqual(readinessProbe!.httpGet, get("/readyz"));
-  const [calls, scrapes] = only<NetworkPolicy>("NetworkPolicy").spec!.ingress!;
+  const { policyTypes, ingress, egress } = only<NetworkPolicy>("NetworkPolicy").spec!;
+  assert.deepEqual(policyTypes, ["Ingress", "Egress"]);
+  // No selector names an API server, and its port is the cluster's choice.
+  assert.deepEqual(egress, [{ ports: [{ protocol: "TCP" }] }, { ports: [{ port: 53, protocol: "UDP" }] }]);
+  const [calls, scrapes, ...others] = ingress!;
+  assert.deepEqual(others, []);
   assert.deepEqual(calls, { ports: [{ port: "webhook", protocol: "TCP" }] });
   assert.deepEqual(scrapes, {
     from: [{ namespaceSelector: { matchExpressions: [{ key: liqo.remoteClusterId, operator: "DoesNotExist" }] } }],
