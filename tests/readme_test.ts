@@ -5,6 +5,11 @@ import { RESULTS } from "../lib/controller/controller.ts";
 import { options } from "../lib/core/options.ts";
 import { reasons } from "../lib/core/reasons.ts";
 import { createMetrics } from "../lib/ops/metrics.ts";
+import { consumerRows, spoofRows } from "./cluster/node/hostile/consumer_rows.ts";
+import { networkRows } from "./cluster/node/hostile/network_rows.ts";
+import { harmlessPodRows, podRows } from "./cluster/node/hostile/pod_rows.ts";
+import { deedRows, ownRows } from "./cluster/node/hostile/proxy_rows.ts";
+import { reportTable } from "./cluster/node/hostile/rows.ts";
 
 const README = new URL("../README.md", import.meta.url);
 
@@ -59,8 +64,16 @@ async function metricTable(): Promise<string> {
   return table(["metric", "type", "labels", "what it is"], rows);
 }
 
-Deno.test("README.md has the flags, events and metrics of the code", async (t) => {
-  const tables = { flags: flagTable(), events: eventTable(), metrics: await metricTable() };
+Deno.test("README.md has the flags, events and metrics of the code, and what the tests on a node try", async (t) => {
+  const tables = {
+    flags: flagTable(),
+    events: eventTable(),
+    metrics: await metricTable(),
+    "attempts-network": reportTable(networkRows),
+    "attempts-process": reportTable([...deedRows, ...Object.values(ownRows)]),
+    "attempts-pods": reportTable([...podRows, ...harmlessPodRows, ...Object.values(spoofRows)]),
+    "attempts-api": reportTable(consumerRows),
+  };
   let text = await Deno.readTextFile(README);
   for (const [name, wanted] of Object.entries(tables)) {
     await t.step(name, async () => {

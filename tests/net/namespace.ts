@@ -49,19 +49,25 @@ export class Namespace implements AsyncDisposable {
 
   /** A new namespace, its loopback up. */
   static async create(): Promise<Namespace> {
-    const child = new Deno.Command("unshare", {
-      args: ["--net", "--mount", "/usr/bin/python3", "-B", AGENT],
+    const namespace = await Namespace.within(["unshare", "--net", "--mount"]);
+    await namespace.ip("link set lo up");
+    // Addresses of the kernel's own choice are ready at once too.
+    for (const which of ["all", "default"]) await namespace.sysctl(`net/ipv6/conf/${which}/accept_dad`, "0");
+    // Ping sockets for everybody, so that row 4 tests our rules and not the kernel's default.
+    await namespace.sysctl("net/ipv4/ping_group_range", "0 2147483647");
+    return namespace;
+  }
+
+  /** An agent where a command goes that these words come before; it changes nothing there. */
+  static async within([command, ...words]: readonly string[]): Promise<Namespace> {
+    const child = new Deno.Command(command!, {
+      args: [...words, "/usr/bin/python3", "-B", AGENT],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
     const namespace = new Namespace(child);
     await namespace.#waiting.get(0)!.promise;
-    await namespace.ip("link set lo up");
-    // Addresses of the kernel's own choice are ready at once too.
-    for (const which of ["all", "default"]) await namespace.sysctl(`net/ipv6/conf/${which}/accept_dad`, "0");
-    // Ping sockets for everybody, so that row 4 tests our rules and not the kernel's default.
-    await namespace.sysctl("net/ipv4/ping_group_range", "0 2147483647");
     return namespace;
   }
 

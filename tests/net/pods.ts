@@ -261,12 +261,10 @@ export interface Seen<T> {
 }
 
 /** Frames that the pod sent and that no rule allows, whoever sent them: what is neither ARP, TCP, DNS to the resolver nor neighbour discovery. */
-export function forbidden(frames: Frame[]): Frame[] {
+export function forbidden(frames: Frame[], resolvers: readonly string[] = addresses.resolver): Frame[] {
   return frames.filter((f) => {
     if (f.from !== "pod" || f.kind === FRAME.arp || f.proto === FRAME.tcp) return false;
-    if (f.proto === FRAME.udp && f.dport === 53 && (addresses.resolver as readonly string[]).includes(f.dst!)) {
-      return false;
-    }
+    if (f.proto === FRAME.udp && f.dport === 53 && resolvers.includes(f.dst!)) return false;
     return !(f.proto === FRAME.icmp6 && ALLOWED_ICMP6.includes(f.type!));
   });
 }
