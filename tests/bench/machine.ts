@@ -25,12 +25,12 @@ export async function cpuSeconds(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) / 100; // in ticks, 100 a second on every Linux
 }
 
-/** Memory of a process now, and the most that it had, MiB. */
-export async function memory(pid: number): Promise<{ now: number; peak: number }> {
+/** Memory of a process now, the most that it had, and what of it no other process shares with it, like its program's file; MiB. */
+export async function memory(pid: number): Promise<{ now: number; peak: number; own: number }> {
   const status = `${pid}/status`;
   const mebibytes = async (key: string): Promise<number> =>
     Number(await fact(status, new RegExp(`^${key}:\\s*(\\d+) kB$`, "m"))) / 1_024;
-  return { now: await mebibytes("VmRSS"), peak: await mebibytes("VmHWM") };
+  return { now: await mebibytes("VmRSS"), peak: await mebibytes("VmHWM"), own: await mebibytes("RssAnon") };
 }
 
 /** Keeps a process, all threads of it, on one core, or on some, separated by commas. */
