@@ -160,7 +160,9 @@ test("200 pods at 50/s while the leader is killed and the API server restarts: e
       namespace: "load-pharma",
       spec: { schedulerName: "nobody" },
     });
-    return await liqo.createPod(pod).then((answer) => answer.created ? "created" : "refused", () => "not answered");
+    // Liqo tries again where it is refused: the API server itself does so until it has read the roles again.
+    return await liqo.createPod(pod, { retryMs: 3_000 })
+      .then((answer) => answer.created ? "created" : "refused", () => "not answered");
   });
   await new Promise((resolve) => setTimeout(resolve, 800));
   const before = await killLeader();
