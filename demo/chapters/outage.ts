@@ -9,6 +9,7 @@ import { EMPTY, refusalOf } from "./tamper.ts";
 import { HOSPITAL } from "./work.ts";
 
 const IN_PRODUCT = ["--namespace", NAMESPACES.product];
+const REPLICAS = "app.kubernetes.io/name=data-spacer";
 
 /** Replicas that go: first the leader, then both. */
 export async function outage({ story, kubectl, liqo }: Cast): Promise<void> {
@@ -24,12 +25,17 @@ export async function outage({ story, kubectl, liqo }: Cast): Promise<void> {
     return `${next} leads after ${((performance.now() - start) / 1_000).toFixed(0)} s`;
   });
   await story.step(
-    "Both are taken away, and pharma sends a pod",
+    "Both are killed, and pharma sends a pod",
     "refused: no pod gets through unguarded",
     async () => {
       await scale(kubectl, 0);
-      const { refusal } = await liqo.tryPod(await liqo.pod("unguarded"));
-      return refused(refusal, "failed calling webhook");
+      await kubectl.run([...IN_PRODUCT, "delete", "pods", "--selector", REPLICAS, "--grace-period=0", "--force"]);
+      const pod = await liqo.pod("unguarded");
+      const unreachable = "failed calling webhook";
+      await eventually("their end", async () => {
+        return (await liqo.tryPod(pod, { dryRun: true })).refusal?.includes(unreachable) || undefined;
+      });
+      return refused((await liqo.tryPod(pod)).refusal, unreachable);
     },
   );
   await story.step("Pharma tries once more to empty Envoy's configuration", "refused all the same", async () => {
@@ -78,6 +84,4 @@ export async function uninstalling({ story, kubectl, liqo }: Cast): Promise<void
 
 async function scale(kubectl: Kubectl, replicas: number): Promise<void> {
   await kubectl.run([...IN_PRODUCT, "scale", "deployment/data-spacer", `--replicas=${replicas}`]);
-  if (replicas > 0) return;
-  await kubectl.run([...IN_PRODUCT, "delete", "pods", "-l", "app.kubernetes.io/name=data-spacer", "--grace-period=1"]);
 }
