@@ -59,7 +59,7 @@ export async function nodeGround({ screen, signal }: Means): Promise<Ground> {
     title: `a node of its own on this machine, Kubernetes ${release}`,
     kubectl: new Kubectl([kubectl, "--kubeconfig", kubeconfig], { HOME: folder }),
     images,
-    shell: [`export KUBECONFIG=${kubeconfig} PATH=${kubectl.replace(/\/[^/]*$/, "")}:$PATH`],
+    shell: [`export KUBECONFIG=${kubeconfig}`, `export PATH=${kubectl.replace(/\/[^/]*$/, "")}:$PATH`],
     clean: "--clean",
     async keep(): Promise<void> {
       await orders.write(new TextEncoder().encode(`${KEEP}\n`));
