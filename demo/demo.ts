@@ -15,7 +15,7 @@ import { Story } from "./story.ts";
 import { choose, type Where } from "./where/choose.ts";
 import { cleanContext, contextGround } from "./where/context.ts";
 import type { Ground, Means } from "./where/ground.ts";
-import { deleteKind, kindGround } from "./where/kind.ts";
+import { deleteKind, kindGround, kindIsThere } from "./where/kind.ts";
 import { cleanNode, nodeGround } from "./where/node.ts";
 
 /** The chapters and how many steps they have; the last one only where nothing is kept. */
@@ -40,13 +40,13 @@ async function main(args: readonly string[], screen: Screen): Promise<number> {
     screen.write(HELP);
     return 0;
   }
-  const where = await choose(options, { run: runCommand, os: Deno.build.os, uid: Deno.uid() });
   const ending = new AbortController();
   const means: Means = { screen, run: runCommand, signal: ending.signal };
   if (options.clean) {
-    await clean(where, means);
+    await clean(options, means);
     return 0;
   }
+  const where = await choose(options, { run: runCommand, os: Deno.build.os, uid: Deno.uid() });
   const interrupted = Promise.withResolvers<typeof INTERRUPTED>();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => interrupted.resolve(INTERRUPTED));
@@ -76,10 +76,10 @@ async function open(where: Where, options: Options, means: Means): Promise<Groun
   return where.on === "kind" ? await kindGround(means) : await nodeGround(means);
 }
 
-async function clean(where: Where, means: Means): Promise<void> {
-  if (where.on === "context") await cleanContext(where.context, means);
-  else if (where.on === "kind") await deleteKind(means);
-  else await cleanNode(means);
+async function clean({ context, on }: Options, means: Means): Promise<void> {
+  if (context !== undefined) return await cleanContext(context, means);
+  if (on !== "node" && await kindIsThere(means.run)) await deleteKind(means);
+  if (on !== "kind") await cleanNode(means);
 }
 
 async function tell({ kubectl, images, title }: Ground, { keep, record }: Options, screen: Screen): Promise<number> {

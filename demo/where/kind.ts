@@ -1,6 +1,7 @@
 import { cacheFolder } from "../../tests/cluster/cache.ts";
 import { ENVOY } from "../../tests/net/tools.ts";
 import { ROOT } from "../../tests/support/tree.ts";
+import type { Run } from "../commands.ts";
 import { Kubectl } from "../kubectl.ts";
 import { type Ground, type Images, imagesAt, type Means, must } from "./ground.ts";
 
@@ -30,8 +31,7 @@ export function kindKubeconfig(folder: string = cacheFolder()): string {
  */
 export async function kindGround(means: Means, kubeconfig: string = kindKubeconfig()): Promise<Ground> {
   const images = imagesAt("localhost/NAME:demo", `docker.io/envoyproxy/envoy:distroless-v${ENVOY.version}`);
-  const there = await must(means, ["kind", "get", "clusters"], "Looking for an older cluster");
-  if (there.split(/\s+/).includes(CLUSTER)) {
+  if (await kindIsThere(means.run)) {
     throw new Error(`Cannot make kind cluster "${CLUSTER}": there is one; --clean removes it`);
   }
   for (const [name, args] of Object.entries(BUILDS)) {
@@ -60,6 +60,12 @@ export async function kindGround(means: Means, kubeconfig: string = kindKubeconf
     keep: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => deleteKind(means, kubeconfig),
   };
+}
+
+/** Whether the cluster is there; not where kind is not. */
+export async function kindIsThere(run: Run): Promise<boolean> {
+  const { code, stdout } = await run(["kind", "get", "clusters"]);
+  return code === 0 && stdout.split(/\s+/).includes(CLUSTER);
 }
 
 /** Deletes the cluster, if it is there. */

@@ -6,7 +6,7 @@ import { manifests } from "../../demo/manifests.ts";
 import { IMAGES } from "../../demo/options.ts";
 import { choose } from "../../demo/where/choose.ts";
 import { imagesAt, type Means } from "../../demo/where/ground.ts";
-import { deleteKind, kindGround } from "../../demo/where/kind.ts";
+import { deleteKind, kindGround, kindIsThere } from "../../demo/where/kind.ts";
 import { readFile, ROOT } from "../support/tree.ts";
 
 /** A machine on which these programs are there, and all they do succeeds but what begins with one of `failing`. */
@@ -119,12 +119,15 @@ Deno.test("kindGround() leaves no cluster where something fails, and none of ano
         assert.equal(ran.includes(DELETE.replace("KUBECONFIG", kubeconfig)), deleted);
       });
     }
+    await t.step("there is no kind", async () => assert.equal(await kindIsThere(machine(["docker"]).run), false));
     await t.step("a cluster of that name is there", async () => {
       const ran: string[] = [];
       const run: Run = (command) => {
         ran.push(command.join(" "));
         return Promise.resolve({ code: 0, stdout: "other\ndata-spacer-demo\n", stderr: "" });
       };
+      assert.ok(await kindIsThere(run));
+      ran.length = 0;
       await assert.rejects(kindGround(means(run), kubeconfig), /there is one; --clean removes it/);
       assert.deepEqual(ran, ["kind get clusters"]);
       await deleteKind(means(run), kubeconfig);
