@@ -142,9 +142,8 @@ test("without the webhook, by the operator's label, new pods have no proxy but t
   await operator.label(SPACES.pharma, { "data-space/apply-webhook": "false" });
   await operator.holds(SPACES.pharma, ["NetworkPolicy"]);
   const free = await until(async () => {
-    const answer = await liqo.createPod(offloadedPod("free", "exec sleep 3600"));
-    assert.ok(answer.created, JSON.stringify(answer));
-    if (!isInjected(answer.pod)) return answer.pod;
+    const pod = await createPod(liqo, offloadedPod("free", "exec sleep 3600"), 5_000);
+    if (!isInjected(pod)) return pod;
     await kubectl(node, ["delete", "-n", SPACES.pharma, "pod/free", "--force"]); // the API server had not heard of the label
   }, { ms: 10_000, what: "pod without the proxy", every: 200 });
   assert.equal(free.spec!.initContainers, undefined);
@@ -191,7 +190,7 @@ test("with ResourceQuota and LimitRange in the namespace pods run, and our part 
     await createPod(liqo, offloadedPod(name, "exec sleep 3600", { namespace }));
     await podReady(node, namespace, name);
   }
-  assert.equal((await quota()).status!.used!["limits.cpu"], "600m"); // twice 100m for main and 200m for the proxy
+  assert.equal((await quota()).status!.used!["limits.memory"], "512Mi"); // twice 64Mi for main and 192Mi for the proxy
   const answer = await liqo.createPod(offloadedPod("third", "exec sleep 3600", { namespace }));
   assert.ok(!answer.created && /exceeded quota/.test(answer.message), JSON.stringify(answer));
   await kubectl(node, ["delete", "-n", namespace, "pod/first", "--grace-period=1"]);
