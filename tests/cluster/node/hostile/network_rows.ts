@@ -127,6 +127,16 @@ const otherProtocols: readonly NetworkRow[] = [
     ...THROUGH,
   },
   { what: "UDP by root, profile `root`", how: udp("{hospital}", 7300), from: "root", ...DROPPED },
+  {
+    what: "a ping socket, where the node lets everybody have one",
+    how: "printf '\\10\\0\\0\\0\\0\\1\\0\\1' | socat - SOCKET-DATAGRAM:2:2:1:x0000{hospital-hex}0000000000000000",
+    ...DROPPED,
+  },
+  {
+    what: "the same, IPv6",
+    how: "printf '\\200\\0\\0\\0\\0\\1\\0\\1' | socat - SOCKET-DATAGRAM:10:2:58:x000000000000{hospital6-hex}00000000",
+    ...DROPPED,
+  },
   { what: "ping", how: "ping -c 1 -W 1 {hospital}", answer: /1 packets received/, ...DROPPED },
   { what: "ping, IPv6", how: "ping -c 1 -W 1 {hospital6}", answer: /1 packets received/, ...DROPPED },
   { what: "ping by root, profile `root`", how: "ping -c 1 -W 1 {hospital}", from: "root", ...DROPPED },

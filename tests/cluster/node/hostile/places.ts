@@ -162,7 +162,17 @@ function addresses(pods: Record<Place, Pod>): Record<string, string> {
     const name = place.replace("-space", "");
     [values[name], values[`${name}6`]] = addressesOf(pods[place]) as [string, string];
   }
+  values["hospital-hex"] = values.hospital!.split(".").map((part) => Number(part).toString(16).padStart(2, "0")).join(
+    "",
+  );
+  values["hospital6-hex"] = hex6(values.hospital6!);
   return values;
+}
+
+/** An IPv6 address as 32 hexadecimal digits. */
+function hex6(address: string): string {
+  const [head, tail] = address.split("::").map((half) => half.split(":").map((part) => part.padStart(4, "0")).join(""));
+  return tail === undefined ? head! : head!.padEnd(32 - tail.length, "0") + tail;
 }
 
 /** uid of the proxy in a pod; where there is none, the first one that it could have. */
