@@ -53,20 +53,24 @@ async function main(args: readonly string[], screen: Screen): Promise<number> {
   }
   const opening = open(where, options, means);
   const told = opening.then((ground) => tell(ground, options, screen));
-  const code = await Promise.race([told, interrupted.promise]);
-  if (code === INTERRUPTED) {
-    screen.write("\nInterrupted: all is removed again.\n");
-    screen.mute();
-    ending.abort();
-    told.catch(() => {});
-  }
-  const ground = await opening.catch(() => undefined); // told has its error
-  if (ground && options.keep && code !== INTERRUPTED) {
-    await ground.keep();
-    screen.write(lookAround(ground));
-  } else {
-    screen.progress("Removing all again");
-    await ground?.[Symbol.asyncDispose]();
+  let code: number | undefined;
+  try {
+    code = await Promise.race([told, interrupted.promise]);
+  } finally {
+    if (code === INTERRUPTED) {
+      screen.write("\nInterrupted: all is removed again.\n");
+      screen.mute();
+      ending.abort();
+      told.catch(() => {});
+    }
+    const ground = await opening.catch(() => undefined); // told has its error
+    if (ground && options.keep && code !== undefined && code !== INTERRUPTED) {
+      await ground.keep();
+      screen.write(lookAround(ground));
+    } else {
+      screen.progress("Removing all again");
+      await ground?.[Symbol.asyncDispose]();
+    }
   }
   return code;
 }
