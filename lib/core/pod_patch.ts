@@ -2,7 +2,7 @@ import type { Container, Pod, Volume } from "kubernetes-types/core/v1.d.ts";
 import { PROBES_VARIABLE, probesVariable } from "./envoy/probes.ts";
 import { NO_CONSUMER, type PodValues } from "./injected.ts";
 import type { Injection, PreparedTemplate } from "./injection.ts";
-import { injectedNames, labels } from "./names.ts";
+import { injectedNames, labels, RESERVED_PREFIX } from "./names.ts";
 import type { NamespacePolicy } from "./namespace_policy.ts";
 import { PatchBuilder } from "./patch_builder.ts";
 import type { PatchOp } from "./patch_op.ts";
@@ -116,7 +116,8 @@ function keepOurs(patch: PatchBuilder, policy: NamespacePolicy, { current, accep
   return {
     rule: "reserved-names",
     field: difference ?? "spec.initContainers",
-    message: "belongs to the provider, who adds it: leave out what has its name",
+    message:
+      `belongs to the provider, who adds it: leave out containers and volumes whose names begin with "${RESERVED_PREFIX}"`,
   };
 }
 

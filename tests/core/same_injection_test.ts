@@ -221,7 +221,7 @@ Deno.test("patchPod() refuses our containers in any other shape", async (t) => {
   for (const [name, [change, field]] of Object.entries(table)) {
     await t.step(name, () => {
       assert.deepEqual(refusal(changed(change)), [
-        `${field}: belongs to the provider, who adds it: leave out what has its name`,
+        `${field}: belongs to the provider, who adds it: leave out containers and volumes whose names begin with "data-space-"`,
       ]);
     });
   }
@@ -247,7 +247,7 @@ Deno.test("patchPod() refuses our names anywhere but where we put them", async (
     await t.step(`among ${field} alone`, () => {
       const pod = testPod({ [field]: [container] });
       assert.deepEqual(refusal(pod), [
-        "spec.initContainers[0].name: belongs to the provider, who adds it: leave out what has its name",
+        'spec.initContainers[0].name: belongs to the provider, who adds it: leave out containers and volumes whose names begin with "data-space-"',
       ]);
     });
   }
