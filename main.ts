@@ -17,6 +17,10 @@ async function usage(): Promise<string> {
 }
 
 const version: Verb = (args, process) => {
+  if (args.length === 1 && (args[0] === "--help" || args[0] === "-h")) {
+    process.out("Usage: data-spacer version\n");
+    return Promise.resolve(0);
+  }
   if (args.length > 0) throw new UsageError(`Cannot run "version ${args.join(" ")}": it takes no arguments`);
   process.out(`${config.version}\n`);
   return Promise.resolve(0);

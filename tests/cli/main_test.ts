@@ -29,6 +29,13 @@ Deno.test("data-spacer VERB --help describes each verb", async (t) => {
       assert.match(stdout, new RegExp(`^Usage: data-spacer .*${verb}.*\\[FLAGS\\]`));
     });
   }
+  await t.step("version", async () => {
+    assert.deepEqual(await main(["version", "--help"]), {
+      code: 0,
+      stdout: "Usage: data-spacer version\n",
+      stderr: "",
+    });
+  });
 });
 
 Deno.test("data-spacer ends with 2 on wrong usage and says on stderr what is wrong", async (t) => {
