@@ -25,9 +25,9 @@ export interface Violation {
  * profile it reads from the policy.
  */
 export interface Rule {
-  /** Short name, for metrics and logs. */
+  /** Short name of what it is about; rules on one matter share it. */
   id: string;
-  /** Row of the bypass matrix that it closes. */
+  /** The way around the proxy that it closes, as tests name it: tests/core/rules/rules_test.ts, numbers as in tests/net/attacks.ts. */
   row: string;
   /** Every contradiction. */
   check(pod: Pod, context: RuleContext): Violation[];
