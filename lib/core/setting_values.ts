@@ -73,7 +73,7 @@ export const resources = v.pipe(
   v.string(),
   v.regex(
     new RegExp(`^cpu=${quantity}m?,memory=${quantity}(Ki|Mi|Gi|k|M|G)?$`),
-    "must be like cpu=100m,memory=128Mi",
+    "must be CPU and memory, like cpu=100m,memory=128Mi",
   ),
   v.transform((s): Resources => {
     const [cpu, memory] = s.split(",").map((part) => part.slice(part.indexOf("=") + 1));

@@ -61,7 +61,7 @@ Deno.test("parseSettings() refuses what is no value, and names the flag, the tex
     ["dnsSelector", "k8s-app", /labels like/],
     ["initImage", 'a b"', /image reference/],
     ["proxyImage", "envoy@sha256:0", /image reference/],
-    ["proxyResources", "cpu=1", /must be like/],
+    ["proxyResources", "cpu=1", /must be CPU and memory, like/],
     ["proxyUids", "5", /two uids/],
     ["proxyUids", "0-5", /from 1 to 65535/],
     ["proxyUids", "6-5", /the smaller one first/],
