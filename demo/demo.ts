@@ -119,7 +119,7 @@ and to follow what pharma does:
 
   kubectl -n pharma-space-pharma logs -f pharma-app -c data-space-proxy
   kubectl -n pharma-space-pharma exec pharma-app -c app -- \\
-    deno eval 'console.log(await fetch("http://hospital-app.hospital-space:8080/patients"))'
+    deno eval 'console.log(await (await fetch("http://hospital-app.hospital-space:8080/patients")).text())'
 
 "deno task demo ${clean}" removes it.
 `;

@@ -92,6 +92,6 @@ function parse(args: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new Error(`Cannot tell the story: ${(error as Error).message}`, { cause: error });
+    throw new Error(`Cannot tell the story: ${(error as Error).message}; --help lists the options`, { cause: error });
   }
 }
