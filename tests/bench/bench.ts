@@ -1,5 +1,5 @@
 /**
- * The figures of the README: `deno task bench`, or one kind: `deno task bench:admission`. Prints a table in Markdown.
+ * All that is measured: `deno task bench`, or one kind: `deno task bench:admission`. Prints a table in Markdown.
  * `--quick` tries the scripts; what comes out means nothing then.
  */
 import { parseArgs } from "node:util";
