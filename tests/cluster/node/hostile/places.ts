@@ -2,6 +2,7 @@ import type { Container, Pod, PodSpec, Service } from "kubernetes-types/core/v1.
 import { labels } from "../../../../lib/core/names.ts";
 import type { Output } from "../../cluster.ts";
 import { consumer } from "../../liqo.ts";
+import { until } from "../../processes.ts";
 import { createPod, type Installation, podReady, SPACES } from "../installation.ts";
 import type { Node } from "../node.ts";
 import { offloadedPod } from "../offloaded.ts";
@@ -192,9 +193,25 @@ async function publish(node: Node): Promise<Record<string, string>> {
     });
     const key = name.replace("-space", "");
     values[`${key}-service`] = spec!.clusterIP!;
-    values[`${key}-nodeport`] = `${spec!.ports![0]!.nodePort}`;
+    const { nodePort } = spec!.ports![0]!;
+    values[`${key}-nodeport`] = `${nodePort}`;
+    await answering(spec!.clusterIP!, 7100);
+    await answering(node.addresses.node.v4, nodePort!);
   }
   return values;
+}
+
+/** Waits until kube-proxy has heard of a Service, which takes it a second. */
+async function answering(hostname: string, port: number): Promise<void> {
+  const connect = async () => {
+    (await Deno.connect({ hostname, port, signal: AbortSignal.timeout(1_000) })).close();
+    return true;
+  };
+  await until(() => connect().catch(() => undefined), {
+    ms: 20_000,
+    what: `answer of ${hostname}:${port}`,
+    every: 100,
+  });
 }
 
 /** The cluster's own addresses, and a Service of the consumer's whose endpoints, as Liqo makes them for it, are a forbidden pod's. */
@@ -213,6 +230,7 @@ async function others(node: Node, pods: Record<Place, Pod>): Promise<Record<stri
       endpoints: [{ addresses: [addressesOf(pods["restricted-space"])[0]], conditions: { ready: true } }],
     },
   });
+  await answering(service.spec!.clusterIP!, 7100);
   const dns = await node.call<{ items: Pod[] }>("/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=kube-dns");
   return {
     "lure-service": service.spec!.clusterIP!,
