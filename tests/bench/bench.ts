@@ -15,6 +15,7 @@ import { benchLayers } from "./layers.ts";
 import { describeMachine, load } from "./machine.ts";
 import { benchProxying } from "./proxying.ts";
 import { benchRedirect } from "./redirect.ts";
+import { benchReady } from "./ready.ts";
 import { benchRestart } from "./restart.ts";
 import { benchSidecar } from "./sidecar.ts";
 import { benchStart } from "./start.ts";
@@ -28,6 +29,7 @@ const benches: Record<string, Bench> = {
   busy: benchBusy,
   restart: benchRestart,
   growth: benchGrowth,
+  ready: benchReady,
   decide: benchDecide,
   redirect: benchRedirect,
   sidecar: benchSidecar,
