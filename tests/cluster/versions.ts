@@ -2,7 +2,7 @@
 export const RELEASES = {
   /** What the tests run on unless told otherwise. */
   default: "v1.36.3",
-  /** Oldest supported release in late 2026. */
+  /** Oldest release that Kubernetes itself supports in late 2026. */
   oldest: "v1.34.4",
   /** Newest release that the Go module proxy has. */
   newest: "v1.37.2",
