@@ -17,12 +17,9 @@ async function usage(): Promise<string> {
 }
 
 const version: Verb = (args, process) => {
-  if (args.length === 1 && (args[0] === "--help" || args[0] === "-h")) {
-    process.out("Usage: data-spacer version\n");
-    return Promise.resolve(0);
-  }
-  if (args.length > 0) throw new UsageError(`Cannot run "version ${args.join(" ")}": it takes no arguments`);
-  process.out(`${config.version}\n`);
+  const help = args.length === 1 && /^(--help|-h)$/.test(args[0]!);
+  if (args.length > 0 && !help) throw new UsageError(`Cannot run "version ${args.join(" ")}": it takes no arguments`);
+  process.out(help ? "Usage: data-spacer version\n" : `${config.version}\n`);
   return Promise.resolve(0);
 };
 
