@@ -1,24 +1,7 @@
-import { lines } from "./commands.ts";
+import { type AccessRecord, readRecord } from "../tests/support/access_record.ts";
+import { linesOf } from "../tests/support/lines.ts";
 import { eventually, NAMESPACES } from "./cast.ts";
 import type { Kubectl } from "./kubectl.ts";
-
-/** A line of the proxy's access log, as far as the story looks at it; see lib/core/envoy/access_log.ts. */
-export interface AccessRecord {
-  direction: "inbound" | "outbound";
-  chain?: string;
-  source?: string;
-  destination?: string;
-  method?: string;
-  host?: string;
-  path?: string;
-  sni?: string;
-  status?: number;
-  flags?: string;
-  bytes_down?: number;
-  consumer?: string;
-  namespace?: string;
-  pod?: string;
-}
 
 /** Longest wait for a record, ms: Envoy writes its log up to a second late. */
 const RECORD_MS = 10_000;
@@ -64,19 +47,10 @@ export class AccessLog implements AsyncDisposable {
   }
 
   async #read(): Promise<void> {
-    for await (const line of lines(this.#child.stdout)) {
-      const record = parse(line);
+    for await (const line of linesOf(this.#child.stdout)) {
+      const record = readRecord(line);
       if (record) this.#records.push(record);
     }
-  }
-}
-
-function parse(line: string): AccessRecord | undefined {
-  try {
-    const record = JSON.parse(line) as Partial<AccessRecord>;
-    return record.direction === undefined ? undefined : record as AccessRecord; // else Envoy's own log
-  } catch {
-    return undefined;
   }
 }
 

@@ -2,17 +2,16 @@ import type { Identity } from "../tests/cluster/cluster.ts";
 import { consumer } from "../tests/cluster/liqo.ts";
 import type { Kubectl } from "./kubectl.ts";
 import type { Liqo } from "./liqo.ts";
+import { SPACES } from "./manifests.ts";
 import type { Story } from "./story.ts";
 import type { Images } from "./where/ground.ts";
 
-/** Namespaces of the story; those of the manifests beside this file among them. */
+/** Namespaces of the story. */
 export const NAMESPACES = {
+  ...SPACES,
   product: "data-spacer",
   liqo: "liqo",
-  hospital: "hospital-space",
-  restricted: "restricted-space",
   tenant: "liqo-tenant-pharma",
-  pharma: "pharma-space-pharma",
   /** Claimed for another consumer than its own. */
   spoofed: "bank-space",
 } as const;

@@ -1,4 +1,5 @@
 import type { Output } from "../tests/cluster/cluster.ts";
+import { linesOf } from "../tests/support/lines.ts";
 
 /** Options of {@linkcode runCommand}. */
 export interface CommandOptions {
@@ -40,7 +41,7 @@ export const runCommand: Run = async ([program, ...args], options = {}) => {
   }
   const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
     let text = "";
-    for await (const line of lines(stream)) {
+    for await (const line of linesOf(stream)) {
       text += `${line}\n`;
       onLine?.(line);
     }
@@ -49,14 +50,3 @@ export const runCommand: Run = async ([program, ...args], options = {}) => {
   const [stdout, stderr, { code }] = await Promise.all([read(child.stdout), read(child.stderr), child.status]);
   return { code, stdout, stderr };
 };
-
-/** The lines of a stream, as they come; a carriage return ends one too. */
-export async function* lines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const parts = (rest + text).split(/\r?\n|\r/);
-    rest = parts.pop()!;
-    yield* parts;
-  }
-  if (rest !== "") yield rest;
-}

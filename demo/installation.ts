@@ -1,7 +1,6 @@
 import { relative } from "node:path";
-import { stringify } from "yaml";
+import { kustomization } from "../tests/support/kustomization.ts";
 import { ROOT } from "../tests/support/tree.ts";
-import { NAMESPACES } from "./cast.ts";
 import type { Kubectl } from "./kubectl.ts";
 import type { Images } from "./where/ground.ts";
 
@@ -9,7 +8,7 @@ import type { Images } from "./where/ground.ts";
 export async function install(kubectl: Kubectl, images: Images): Promise<void> {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "data-spacer-demo-" }));
   try {
-    await Deno.writeTextFile(`${folder}/kustomization.yaml`, overlay(images, relative(folder, `${ROOT}deploy/base`)));
+    await Deno.writeTextFile(`${folder}/kustomization.yaml`, kustomization(relative(folder, `${ROOT}deploy`), images));
     await kubectl.run(["apply", "-k", folder]);
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -21,26 +20,4 @@ export async function uninstall(kubectl: Kubectl): Promise<void> {
   await kubectl.run(["delete", "-k", `${ROOT}deploy/base`, "--ignore-not-found", "--wait=false"]);
   const selector = "app.kubernetes.io/managed-by=data-spacer";
   await kubectl.run(["delete", "configmaps,networkpolicies", "--all-namespaces", "--selector", selector]);
-}
-
-/** Text of the overlay. */
-export function overlay({ controller, init, proxy }: Images, base: string): string {
-  const container = {
-    name: "data-spacer",
-    image: controller,
-    env: [{ name: "INIT_IMAGE", value: init }, { name: "PROXY_IMAGE", value: proxy }],
-  };
-  const patch = {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name: "data-spacer", namespace: NAMESPACES.product },
-    spec: { template: { spec: { containers: [container] } } },
-  };
-  return stringify({
-    apiVersion: "kustomize.config.k8s.io/v1beta1",
-    kind: "Kustomization",
-    sortOptions: { order: "fifo" },
-    resources: [base],
-    patches: [{ patch: stringify(patch) }],
-  });
 }

@@ -1,5 +1,6 @@
 import { patients } from "../hospital-app/main.ts";
-import { AccessLog, type AccessRecord, told } from "../access_log.ts";
+import type { AccessRecord } from "../../tests/support/access_record.ts";
+import { AccessLog, told } from "../access_log.ts";
 import type { Cast } from "../cast.ts";
 import { expect, NAMESPACES } from "../cast.ts";
 import type { Kubectl } from "../kubectl.ts";

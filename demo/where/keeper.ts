@@ -1,7 +1,7 @@
 import { TEST_IMAGES } from "../../tests/cluster/node/images.ts";
 import { startNodeWithImages } from "../../tests/cluster/node/installation.ts";
 import type { Node } from "../../tests/cluster/node/node.ts";
-import { lines } from "../commands.ts";
+import { linesOf } from "../../tests/support/lines.ts";
 import { KEEP, keptFile, type Ready } from "./node.ts";
 
 // Starts a node and holds it: until its stdin ends, or, once it was told to keep it, until `--clean` removes a file.
@@ -11,7 +11,7 @@ let started = false;
 
 /** The first line of stdin; undefined where it ends without one. Who ends it while we still start wants nothing of us any more. */
 async function listen(): Promise<string | undefined> {
-  for await (const line of lines(Deno.stdin.readable)) return line;
+  for await (const line of linesOf(Deno.stdin.readable)) return line;
   if (!started) Deno.exit(1); // the guard of the node's processes takes down what there is
 }
 

@@ -1,7 +1,7 @@
 import { cacheFolder, exists } from "../../tests/cluster/cache.ts";
 import { until } from "../../tests/cluster/processes.ts";
+import { linesOf } from "../../tests/support/lines.ts";
 import { ROOT } from "../../tests/support/tree.ts";
-import { lines } from "../commands.ts";
 import { Kubectl } from "../kubectl.ts";
 import type { Ground, Images, Means } from "./ground.ts";
 
@@ -42,12 +42,12 @@ export async function nodeGround({ screen, signal }: Means): Promise<Ground> {
   signal.addEventListener("abort", giveUp);
   const said: string[] = [];
   const told = (async () => {
-    for await (const line of lines(keeper.stderr)) {
+    for await (const line of linesOf(keeper.stderr)) {
       said.push(line);
       screen.progress(line);
     }
   })();
-  const answer = lines(keeper.stdout);
+  const answer = linesOf(keeper.stdout);
   const { value, done } = await answer.next();
   signal.removeEventListener("abort", giveUp);
   if (done) {

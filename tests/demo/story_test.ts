@@ -109,6 +109,8 @@ Deno.test("said() and refused() leave the words that a consumer reads", async (t
 
 Deno.test("told() has the consumer's name, what was asked for and how it ended", () => {
   const common = {
+    time: "2026-01-01T00:00:00.000Z",
+    type: "DownstreamEnd",
     consumer: "pharma",
     pod: "pharma-app",
     destination: "10.0.0.1:8080",

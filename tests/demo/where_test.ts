@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { NOT_FOUND, type Run } from "../../demo/commands.ts";
-import { overlay } from "../../demo/installation.ts";
+import { kustomization } from "../support/kustomization.ts";
 import { manifests } from "../../demo/manifests.ts";
 import { IMAGES } from "../../demo/options.ts";
 import { choose } from "../../demo/where/choose.ts";
@@ -144,7 +144,7 @@ Deno.test("the story's default images are those of deploy/base", async () => {
   for (const image of [controller, init, proxy]) assert.ok(deployment.includes(` ${image}\n`), image);
 });
 
-Deno.test("manifests() and overlay() name the images that are given", async () => {
+Deno.test("manifests() and kustomization() name the images that are given", async () => {
   const images = imagesAt("r.example/NAME:2", "r.example/envoy:2");
   const all =
     (await Promise.all((["hospital", "restricted", "pharma"] as const).map((name) => manifests(name, images))))
@@ -155,7 +155,7 @@ Deno.test("manifests() and overlay() name the images that are given", async () =
     `"image":"${images.hospital}"`,
     `"image":"${images.pharma}"`,
   ]);
-  const { patches: [{ patch }], resources } = parse(overlay(images, "../deploy/base"));
+  const { patches: [{ patch }], resources } = parse(kustomization("../deploy", images));
   const [container] = parse(patch).spec.template.spec.containers;
   assert.deepEqual([container.image, ...container.env.map(({ value }: { value: string }) => value)], [
     images.controller,

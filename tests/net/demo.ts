@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { patients } from "../../demo/hospital-app/main.ts";
 import { aggregate } from "../../demo/pharma-app/main.ts";
 import { APP_PORT, startApp } from "./apps.ts";
-import type { Record_ } from "./envoy.ts";
+import type { AccessRecord } from "../support/access_record.ts";
 import { addresses, type Backend, forbidden, World } from "./pods.ts";
 import { missing } from "./tools.ts";
 
@@ -14,7 +14,7 @@ const FIELDS = [
 ].sort();
 
 /** What a pod's records of one direction say, in the order of the requests; times, ports and sizes of heads are looked at apart. */
-function told(records: readonly Record_[], direction: "inbound" | "outbound"): Record_[] {
+function told(records: readonly AccessRecord[], direction: "inbound" | "outbound"): Partial<AccessRecord>[] {
   const mine = records.filter((record) => record.direction === direction);
   for (const record of mine) {
     assert.deepEqual(Object.keys(record).sort(), FIELDS);

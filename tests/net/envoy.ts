@@ -1,10 +1,8 @@
 import { envoyFiles, paths } from "../../lib/core/names.ts";
 import { proxyArgs } from "../../lib/core/envoy_config.ts";
-import { TextLineStream } from "./lines.ts";
+import type { AccessRecord } from "../support/access_record.ts";
+import { linesOf } from "../support/lines.ts";
 import type { Namespace } from "./namespace.ts";
-
-/** A line of the access log. */
-export type Record_ = { [field: string]: string | number | undefined };
 
 /** What a proxy is started with. */
 export interface EnvoyOptions {
@@ -31,14 +29,14 @@ export interface EnvoyOptions {
 export class Envoy implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #reading: Promise<unknown>;
-  readonly #records: Record_[] = [];
+  readonly #records: AccessRecord[] = [];
   readonly #noise: string[] = [];
   #ended = false;
 
   private constructor(child: Deno.ChildProcess) {
     this.#child = child;
-    const read = async (stream: ReadableStream<Uint8Array>, line: (line: string) => void) => {
-      for await (const l of stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())) line(l);
+    const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, line: (line: string) => void) => {
+      for await (const l of linesOf(stream)) line(l);
     };
     this.#reading = Promise.all([
       read(child.stdout, (line) => this.#records.push(JSON.parse(line))),
@@ -94,7 +92,7 @@ export class Envoy implements AsyncDisposable {
   }
 
   /** Records so far. */
-  get records(): readonly Record_[] {
+  get records(): readonly AccessRecord[] {
     return this.#records;
   }
 

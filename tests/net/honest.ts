@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { background, certificate, listening } from "./background.ts";
-import type { Record_ } from "./envoy.ts";
+import type { AccessRecord } from "../support/access_record.ts";
 import { addresses, type Backend, forbidden, TENANT, World } from "./pods.ts";
 import { missing, must, run } from "./tools.ts";
 
@@ -8,7 +8,7 @@ const SIZE = 2_000_000;
 const [OUTSIDE, OUTSIDE6] = addresses.outside;
 
 /** Fields of a record that say who and where. */
-function who(record: Record_): Record<string, unknown> {
+function who(record: AccessRecord): Record<string, unknown> {
   const { direction, consumer, namespace, pod, destination } = record;
   return { direction, consumer, namespace, pod, destination };
 }

@@ -1,4 +1,4 @@
-import { TextLineStream } from "./lines.ts";
+import { linesOf } from "../support/lines.ts";
 import { must } from "./tools.ts";
 
 const AGENT = decodeURIComponent(new URL("agent/main.py", import.meta.url).pathname);
@@ -72,9 +72,7 @@ export class Namespace implements AsyncDisposable {
   }
 
   async #read(): Promise<void> {
-    for await (
-      const line of this.#child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
-    ) {
+    for await (const line of linesOf(this.#child.stdout)) {
       const { id, result, error } = JSON.parse(line);
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);

@@ -2,7 +2,8 @@ import { renderEnvoyConfig } from "../../lib/core/envoy_config.ts";
 import { CONNTRACK_MARK, ports } from "../../lib/core/names.ts";
 import { redirectArgs, redirectScript } from "../../lib/core/redirect_script.ts";
 import { until } from "../cluster/processes.ts";
-import { Envoy, type Record_ } from "./envoy.ts";
+import type { AccessRecord } from "../support/access_record.ts";
+import { Envoy } from "./envoy.ts";
 import { type Identity, Namespace, type Service } from "./namespace.ts";
 import { type Finished, must, prepare, run, type Tools } from "./tools.ts";
 
@@ -77,7 +78,7 @@ export class Pod implements AsyncDisposable {
   /** Whether the rules are loaded and the proxy runs. */
   guarded = false;
   readonly #stack = new AsyncDisposableStack();
-  readonly #past: Record_[] = [];
+  readonly #past: AccessRecord[] = [];
   #sniffer: Service<Frame> | undefined;
 
   /** Made by {@linkcode World}. */
@@ -207,7 +208,7 @@ export class Pod implements AsyncDisposable {
   }
 
   /** All records of all its proxies so far. */
-  get records(): Record_[] {
+  get records(): AccessRecord[] {
     return [...this.#past, ...this.envoy?.records ?? []];
   }
 
@@ -253,9 +254,9 @@ export interface Seen<T> {
   /** What `act` gave. */
   result: T;
   /** All records, in order. */
-  records: Record_[];
+  records: AccessRecord[];
   /** Those that end a request or connection. */
-  ends: Record_[];
+  ends: AccessRecord[];
   /** Frames, in order. */
   frames: Frame[];
 }

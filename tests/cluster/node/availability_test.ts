@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
 import type { Lease } from "kubernetes-types/coordination/v1.d.ts";
 import type { Pod } from "kubernetes-types/core/v1.d.ts";
+import { SPACES } from "../../../demo/manifests.ts";
 import { consumer } from "../liqo.ts";
 import { KINDS, Operator } from "../operator.ts";
 import { until } from "../processes.ts";
-import {
-  createPod,
-  deployHospital,
-  type Installation,
-  kubectl,
-  podReady,
-  SPACES,
-  startInstallation,
-} from "./installation.ts";
+import { createPod, deployHospital, type Installation, kubectl, podReady, startInstallation } from "./installation.ts";
 import { answers, isInjected, offloadedPod, processOf } from "./offloaded.ts";
 import { missing } from "./packages.ts";
 

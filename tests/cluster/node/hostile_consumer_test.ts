@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { NetworkPolicy } from "kubernetes-types/networking/v1.d.ts";
 import type { ConfigMap, Pod } from "kubernetes-types/core/v1.d.ts";
+import { SPACES } from "../../../demo/manifests.ts";
 import { injectedNames, labels, objects } from "../../../lib/core/names.ts";
 import type { Output } from "../cluster.ts";
 import { consumer, LIQO } from "../liqo.ts";
@@ -8,7 +9,7 @@ import { until } from "../processes.ts";
 import { type ConsumerRow, consumerRows, spoofRows } from "./hostile/consumer_rows.ts";
 import { harmlessPodRows, type PodRow, podRows } from "./hostile/pod_rows.ts";
 import { fillIn, type Row, type Verdict, writeReport } from "./hostile/rows.ts";
-import { createPod, podReady, SPACES, startInstallation } from "./installation.ts";
+import { createPod, podReady, startInstallation } from "./installation.ts";
 import { isInjected, offloadedPod } from "./offloaded.ts";
 import { missing } from "./packages.ts";
 

@@ -1,5 +1,7 @@
-import type { Pod, Service } from "kubernetes-types/core/v1.d.ts";
-import { parseAllDocuments, stringify } from "yaml";
+import type { Pod } from "kubernetes-types/core/v1.d.ts";
+import { manifests, SPACES } from "../../../demo/manifests.ts";
+import { type AccessRecord, readRecord } from "../../support/access_record.ts";
+import { kustomization, type OverlayOptions, type ProductImages } from "../../support/kustomization.ts";
 import { ROOT } from "../../support/tree.ts";
 import type { KubectlOptions } from "../cluster.ts";
 import { consumer, Liqo } from "../liqo.ts";
@@ -8,33 +10,10 @@ import { until } from "../processes.ts";
 import { buildImages, TEST_IMAGES } from "./images.ts";
 import { Node, type NodeOptions } from "./node.ts";
 
-/** Namespaces of the manifests in `demo/`. */
-export const SPACES = {
-  /** Data that offloaded pods may read. */
-  hospital: "hospital-space",
-  /** Data that they may not. */
-  restricted: "restricted-space",
-  /** The offloaded namespace of consumer `pharma`. */
-  pharma: "pharma-space-pharma",
-} as const;
-
-/** Images of the three roles: what an operator names in an overlay. */
-export interface ProductImages {
-  controller: string;
-  init: string;
-  proxy: string;
-}
-
-/** What differs from `deploy/base` with only its images set. */
-export interface InstallOptions {
+/** What differs from `deploy/base` with only its images set, to those built here. */
+export interface InstallOptions extends OverlayOptions {
   /** Other images. */
   images?: Partial<ProductImages>;
-  /** Folders of `deploy/components`. */
-  components?: string[];
-  /** Variables of the container, by which flags are set. */
-  env?: Record<string, string>;
-  /** Replicas; by default two. */
-  replicas?: number;
 }
 
 /** Data Spacer on a node, and what to play the story with. */
@@ -79,7 +58,7 @@ export async function playLiqo(node: Node): Promise<Liqo> {
  * @throws {Error} with what kubectl said, or with what keeps the replicas from being ready.
  */
 export async function install(node: Node, options: InstallOptions = {}): Promise<string> {
-  const folder = await overlay(node, kustomization(options));
+  const folder = await overlay(node, overlayText(options));
   await apply(node, folder);
   return folder;
 }
@@ -102,29 +81,8 @@ export async function uninstall(node: Node, folder: string): Promise<void> {
 }
 
 /** Text of the kustomization, for {@linkcode overlay}. */
-export function kustomization(options: InstallOptions = {}): string {
-  const { images, components = [], env = {}, replicas } = options;
-  const { controller, init, proxy } = { ...TEST_IMAGES, ...images };
-  const variables = { INIT_IMAGE: init, PROXY_IMAGE: proxy, ...env };
-  const container = {
-    name: "data-spacer",
-    image: controller,
-    env: Object.entries(variables).map(([name, value]) => ({ name, value })),
-  };
-  const patch = {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name: "data-spacer", namespace: "data-spacer" },
-    spec: { ...(replicas === undefined ? {} : { replicas }), template: { spec: { containers: [container] } } },
-  };
-  return stringify({
-    apiVersion: "kustomize.config.k8s.io/v1beta1",
-    kind: "Kustomization",
-    sortOptions: { order: "fifo" },
-    resources: ["../deploy/base"],
-    components: components.map((name) => `../deploy/components/${name}`),
-    patches: [{ patch: stringify(patch) }],
-  });
+export function overlayText({ images, ...options }: InstallOptions = {}): string {
+  return kustomization("../deploy", { ...TEST_IMAGES, ...images }, options);
 }
 
 /** The provider's data, for offloaded pods to read. */
@@ -142,12 +100,10 @@ export async function deployRestricted(node: Node): Promise<void> {
 /** The consumer's namespace, Service and Pod of `demo/pharma.yaml`, each made by the identity that makes it with Liqo. Waits for the Pod. */
 export async function deployPharma(node: Node, liqo: Liqo): Promise<void> {
   await liqo.createOffloadedNamespace(SPACES.pharma);
-  const documents = parseAllDocuments(await Deno.readTextFile(`${ROOT}demo/pharma.yaml`))
-    .map((document) => document.toJS() as Pod | Service);
-  for (const object of documents) {
+  for (const object of await manifests("pharma", TEST_IMAGES)) {
     if (object.kind === "Service") {
       await node.call(`/api/v1/namespaces/${SPACES.pharma}/services`, { ...consumer("pharma"), body: object });
-    } else if (object.kind === "Pod") await createPod(liqo, object as Pod);
+    } else if (object.kind === "Pod") await createPod(liqo, object as object as Pod);
   }
   await podReady(node, SPACES.pharma, "pharma-app");
 }
@@ -183,31 +139,10 @@ export async function podReady(node: Node, namespace: string, name: string, ms =
   });
 }
 
-/** One record of the proxy's access log; see lib/core/envoy/access_log.ts. */
-export interface AccessRecord {
-  time: string;
-  type: string;
-  direction: "inbound" | "outbound";
-  chain?: string;
-  source?: string;
-  destination?: string;
-  method?: string;
-  host?: string;
-  path?: string;
-  status?: number;
-  flags?: string;
-  consumer?: string;
-  namespace?: string;
-  pod?: string;
-  [field: string]: unknown;
-}
-
 /** What the proxy of a pod has recorded so far; a record comes up to 1 s after what it tells of. */
 export async function accessLog(node: Node, namespace: string, pod: string): Promise<AccessRecord[]> {
   const text = await kubectl(node, ["logs", "-n", namespace, pod, "-c", "data-space-proxy"]);
-  return text.split("\n").filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as AccessRecord)
-    .filter((record) => record.direction !== undefined); // else Envoy's own log
+  return text.split("\n").map(readRecord).filter((record) => record !== undefined);
 }
 
 /** Waits for a record of the access log. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Pod, ResourceQuota } from "kubernetes-types/core/v1.d.ts";
+import { SPACES } from "../../../demo/manifests.ts";
 import { run as check } from "../../../lib/cli/check.ts";
 import { runVerb } from "../../support/run_verb.ts";
 import { KINDS, Operator } from "../operator.ts";
@@ -15,11 +16,10 @@ import {
   deployRestricted,
   install,
   kubectl,
-  kustomization,
+  overlayText,
   playLiqo,
   podReady,
   recorded,
-  SPACES,
   startNodeWithImages,
   uninstall,
 } from "./installation.ts";
@@ -108,7 +108,7 @@ test("an offloaded app reads what is permitted, which is recorded, and nothing e
 });
 
 test("the component recreate-uninjected has the older pod evicted whose consumer makes a new one", async () => {
-  applied = await overlay(node, kustomization({ components: ["recreate-uninjected"] }));
+  applied = await overlay(node, overlayText({ components: ["recreate-uninjected"] }));
   await apply(node, applied);
   await until(async () => await findPod(TRIAL, "older-deployed") === undefined || undefined, {
     ms: 45_000,
@@ -216,7 +216,7 @@ test("an upgrade by one more apply refuses no pod and lets none without the prox
   const components = ["recreate-uninjected"];
   applied = await overlay(
     node,
-    kustomization({ images, components, env: { LOG_LEVEL: "debug", DEFAULT_RUN_AS_USER: "10002" } }),
+    overlayText({ images, components, env: { LOG_LEVEL: "debug", DEFAULT_RUN_AS_USER: "10002" } }),
   );
   let upgrading = true;
   const upgrade = apply(node, applied).finally(() => upgrading = false);

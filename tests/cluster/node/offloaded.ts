@@ -1,7 +1,8 @@
 import type { Container, Pod, PodSpec } from "kubernetes-types/core/v1.d.ts";
+import { SPACES } from "../../../demo/manifests.ts";
 import { until } from "../processes.ts";
 import { TEST_IMAGES } from "./images.ts";
-import { kubectl, podReady, SPACES } from "./installation.ts";
+import { kubectl, podReady } from "./installation.ts";
 import type { Node } from "./node.ts";
 
 /** What differs from a pod of busybox and curl that runs a script. */

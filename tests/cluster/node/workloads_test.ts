@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Container, Event, Pod, Service } from "kubernetes-types/core/v1.d.ts";
+import { SPACES } from "../../../demo/manifests.ts";
 import { until } from "../processes.ts";
 import { TEST_IMAGES } from "./images.ts";
 import {
@@ -11,7 +12,6 @@ import {
   kubectl,
   podReady,
   recorded,
-  SPACES,
   startInstallation,
 } from "./installation.ts";
 import {

@@ -1,6 +1,7 @@
 import type { Namespace, Service } from "../../../net/namespace.ts";
 import { forbidden, type Frame, sentFrom } from "../../../net/pods.ts";
-import { accessLog, type AccessRecord } from "../installation.ts";
+import type { AccessRecord } from "../../../support/access_record.ts";
+import { accessLog } from "../installation.ts";
 import type { Node } from "../node.ts";
 import type { NetworkRow } from "./network_rows.ts";
 import { isServer, type Place, type Places } from "./places.ts";

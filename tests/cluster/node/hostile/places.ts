@@ -1,9 +1,10 @@
 import type { Container, Pod, PodSpec, Service } from "kubernetes-types/core/v1.d.ts";
+import { SPACES } from "../../../../demo/manifests.ts";
 import { labels } from "../../../../lib/core/names.ts";
 import type { Output } from "../../cluster.ts";
 import { consumer } from "../../liqo.ts";
 import { until } from "../../processes.ts";
-import { createPod, type Installation, podReady, SPACES } from "../installation.ts";
+import { createPod, type Installation, podReady } from "../installation.ts";
 import type { Node } from "../node.ts";
 import { offloadedPod } from "../offloaded.ts";
 
