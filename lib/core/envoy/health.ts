@@ -1,6 +1,6 @@
 import { ports } from "../names.ts";
-import { HTTP_MANAGER, HTTP_MANAGER_TYPE } from "./http.ts";
-import { extension, type Message } from "./message.ts";
+import { onePath } from "./http.ts";
+import { extension, type Message, typed } from "./message.ts";
 
 /** Path of the proxy's health, for the kubelet. */
 export const HEALTH_PATH = "/healthz/ready";
@@ -31,28 +31,9 @@ end`;
 
 /** A network filter that answers GET of `HEALTH_PATH`: 200 if Envoy is ready and both capture listeners listen, else 503. */
 export function health(): Message {
-  const get = { path: HEALTH_PATH, headers: [{ name: ":method", string_match: { exact: "GET" } }] };
-  const script = { "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute" };
-  return extension(HTTP_MANAGER, HTTP_MANAGER_TYPE, {
-    stat_prefix: "health",
-    request_headers_timeout: "5s",
-    common_http_protocol_options: { idle_timeout: "60s" },
-    http_filters: [
-      extension("envoy.filters.http.lua", "envoy.extensions.filters.http.lua.v3.Lua"),
-      extension("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router"),
-    ],
-    route_config: {
-      virtual_hosts: [{
-        name: "health",
-        domains: ["*"],
-        routes: [{
-          match: get,
-          direct_response: { status: 503 },
-          typed_per_filter_config: {
-            "envoy.filters.http.lua": { ...script, source_code: { inline_string: SCRIPT } },
-          },
-        }],
-      }],
-    },
-  });
+  const script = typed("envoy.extensions.filters.http.lua.v3.LuaPerRoute", { source_code: { inline_string: SCRIPT } });
+  const route = { direct_response: { status: 503 }, typed_per_filter_config: { "envoy.filters.http.lua": script } };
+  return onePath("health", HEALTH_PATH, route, [
+    extension("envoy.filters.http.lua", "envoy.extensions.filters.http.lua.v3.Lua"),
+  ]);
 }

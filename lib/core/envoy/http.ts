@@ -2,10 +2,8 @@ import { accessLog, type Direction } from "./access_log.ts";
 import { extension, type Message, typed } from "./message.ts";
 import { notProbe, probeFacts } from "./probes.ts";
 
-/** The network filter that reads HTTP, and its type. */
-export const HTTP_MANAGER = "envoy.filters.network.http_connection_manager";
-/** Type of `HTTP_MANAGER`. */
-export const HTTP_MANAGER_TYPE = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+const MANAGER = "envoy.filters.network.http_connection_manager";
+const MANAGER_TYPE = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 
 /** HTTP/1 as it came: header names keep their case, trailers pass. Used towards both sides. */
 export const http1: Message = {
@@ -36,7 +34,7 @@ function router(fields: Message = {}): Message {
 
 /** A network filter that reads HTTP, changes as little of it as possible, and sends it where the packets were going, whatever Host says. */
 export function proxiedHttp(direction: Direction): Message {
-  return extension(HTTP_MANAGER, HTTP_MANAGER_TYPE, {
+  return extension(MANAGER, MANAGER_TYPE, {
     stat_prefix: direction,
     codec_type: "AUTO",
     // Together these add, change and trust no header: nobody is internal, so x-envoy-* of a consumer (retries, timeouts) has no effect.
@@ -75,21 +73,18 @@ export function proxiedHttp(direction: Direction): Message {
   });
 }
 
-/** A network filter that answers GET of one path from Envoy's admin interface and nothing else. */
-export function adminPath(name: string, path: string, adminPathName: string): Message {
-  return extension(HTTP_MANAGER, HTTP_MANAGER_TYPE, {
+/** A network filter that answers GET of one path by `route`, behind these HTTP filters, and nothing else. */
+export function onePath(name: string, path: string, route: Message, httpFilters: Message[] = []): Message {
+  return extension(MANAGER, MANAGER_TYPE, {
     stat_prefix: name,
     request_headers_timeout: "5s",
     common_http_protocol_options: { idle_timeout: "60s" },
-    http_filters: [router()],
+    http_filters: [...httpFilters, router()],
     route_config: {
       virtual_hosts: [{
         name,
         domains: ["*"],
-        routes: [{
-          match: { path, headers: [{ name: ":method", string_match: { exact: "GET" } }] },
-          route: { cluster: "admin", prefix_rewrite: adminPathName },
-        }],
+        routes: [{ match: { path, headers: [{ name: ":method", string_match: { exact: "GET" } }] }, ...route }],
       }],
     },
   });

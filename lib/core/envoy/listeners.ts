@@ -1,7 +1,7 @@
 import { ports } from "../names.ts";
 import { accessLog, type Direction, noChain } from "./access_log.ts";
 import { health } from "./health.ts";
-import { adminPath, proxiedHttp } from "./http.ts";
+import { onePath, proxiedHttp } from "./http.ts";
 import { keepalive } from "./keepalive.ts";
 import { extension, listenOn, type Message, typed } from "./message.ts";
 
@@ -83,6 +83,9 @@ function captureListener(direction: Direction): Message {
   });
 }
 
+/** Path of the proxy's metrics, on its own listener and on Envoy's admin interface. */
+const STATS_PATH = "/stats/prometheus";
+
 /** The proxy's listeners: the two that capture, its health for the kubelet, its metrics for Prometheus. */
 export function listeners(): Message[] {
   return [
@@ -97,7 +100,9 @@ export function listeners(): Message[] {
     typed(LISTENER, {
       name: "stats",
       ...listenOn(ports.stats, "any"),
-      filter_chains: [{ filters: [adminPath("stats", "/stats/prometheus", "/stats/prometheus")] }],
+      filter_chains: [{
+        filters: [onePath("stats", STATS_PATH, { route: { cluster: "admin", prefix_rewrite: STATS_PATH } })],
+      }],
     }),
   ];
 }

@@ -1,5 +1,6 @@
 import { withLock } from "../cache.ts";
 import { installMissing } from "../../support/debian_packages.ts";
+import { lacksLinuxRoot } from "../../support/linux_root.ts";
 
 /** What a node needs of the machine, each with the Debian package that brings it. */
 export const COMMANDS: Record<string, string> = {
@@ -19,11 +20,7 @@ export const COMMANDS: Record<string, string> = {
 };
 
 /** Why no node can run on this machine; absent where one can. */
-export const missing: string | undefined = Deno.build.os !== "linux"
-  ? "a node needs Linux"
-  : Deno.uid() !== 0
-  ? "a node needs root"
-  : undefined;
+export const missing: string | undefined = lacksLinuxRoot("a node needs");
 
 /**
  * Installs what is missing, once on a machine.
