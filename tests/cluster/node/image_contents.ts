@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { must } from "../../net/tools.ts";
-import type { ImageArchive } from "./base_images.ts";
+import type { ImageArchive } from "./image_cache.ts";
 import type { ImageConfig } from "./buildah.ts";
 
 /** One file, folder or link of an image: `rwx` bits and owner, what a link names, the digest of a file. */

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /** Puts programs of this machine, and what they need, into folders that become the roots of images. */
 
 const DECODER = new TextDecoder();
@@ -74,6 +76,30 @@ export async function extensions(): Promise<string[]> {
     if (libraries.length > 0) return libraries.map((library) => `${folder}/${library}`);
   }
   throw new Error("Cannot make the init image: no iptables extensions; install the package iptables");
+}
+
+/** Busybox with all its applets in `/bin`, and two users. */
+export async function addBusybox(root: string, busybox: string): Promise<void> {
+  for (const folder of ["bin", "etc", "root", "tmp"]) await Deno.mkdir(`${root}/${folder}`);
+  await Deno.chmod(`${root}/tmp`, 0o1777);
+  await Deno.copyFile(busybox, `${root}/bin/busybox`);
+  const { stdout } = await new Deno.Command(busybox, { args: ["--list"] }).output();
+  for (const applet of new TextDecoder().decode(stdout).trim().split("\n")) {
+    if (applet !== "busybox") await Deno.symlink("busybox", `${root}/bin/${applet}`);
+  }
+  await Deno.writeTextFile(`${root}/etc/passwd`, "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/tmp:/bin/sh\n");
+  await Deno.writeTextFile(`${root}/etc/group`, "root:x:0:\napp:x:1000:\n");
+}
+
+/** Busybox of this machine. @throws {Error} if it is not static. */
+export async function staticBusybox(): Promise<{ path: string; digest: string }> {
+  const path = "/bin/busybox";
+  const bytes = await Deno.readFile(path);
+  // the dynamic linker's path stands in every program that needs one
+  if (new TextDecoder("latin1").decode(bytes.subarray(0, 4_096)).includes("/ld-linux")) {
+    throw new Error(`Cannot make an image of ${path}: it is not static; install the package busybox-static`);
+  }
+  return { path, digest: createHash("sha256").update(bytes).digest("hex") };
 }
 
 /** Changes when one of the files does, or is replaced. */

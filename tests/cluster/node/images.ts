@@ -3,11 +3,20 @@ import { toStderr } from "../go_build.ts";
 import { ENVOY, installEnvoy } from "../../net/tools.ts";
 import { installMissing } from "../../support/debian_packages.ts";
 import { readFile, ROOT } from "../../support/tree.ts";
-import { fillBusybox, type ImageArchive, makeOnce, makeTogether, type Recipe, staticBusybox } from "./base_images.ts";
 import { compileForImage, STAND_IN } from "./compiled.ts";
 import { readStage, type Stage } from "./dockerfile.ts";
 import type { ImageOptions } from "./oci_archive.ts";
-import { addDistroless, addFile, addIptables, addPrograms, extensions, fingerprint } from "./image_roots.ts";
+import { type ImageArchive, makeOnce, makeTogether, type Recipe } from "./image_cache.ts";
+import {
+  addBusybox,
+  addDistroless,
+  addFile,
+  addIptables,
+  addPrograms,
+  extensions,
+  fingerprint,
+  staticBusybox,
+} from "./image_roots.ts";
 
 /** Commands that go into images, each with the Debian package that brings it. */
 const COMMANDS: Record<string, string> = {
@@ -140,7 +149,7 @@ function toolsImage({ machine }: Sources): Recipe {
     ref: TEST_IMAGES.tools,
     key: machine,
     async fill(root): Promise<void> {
-      await fillBusybox(root, (await staticBusybox()).path);
+      await addBusybox(root, (await staticBusybox()).path);
       await addIptables(root);
       for (const tool of ["iptables", "ip6tables"]) await Deno.symlink("xtables-nft-multi", `${root}/usr/sbin/${tool}`);
       await addPrograms(root, ["/usr/bin/curl", "/usr/bin/socat", "/usr/sbin/nft"]);

@@ -3,9 +3,10 @@ import { type ClusterOptions, type ControlPlane, makeKeys, writeFiles } from "..
 import { toStderr } from "../go_build.ts";
 import type { Processes } from "../processes.ts";
 import type { Addresses } from "./addresses.ts";
-import { baseImages, type ImageArchive } from "./base_images.ts";
+import { baseImages } from "./base_images.ts";
 import { type Component, COMPONENTS, FELIX_PORT, nodeCommands } from "./commands.ts";
 import { CONTAINERD, nodeFiles } from "./configuration.ts";
+import type { ImageArchive } from "./image_cache.ts";
 import { entering, prepareFolder, startNamespaces } from "./namespaces.ts";
 import { claimNumber } from "./number.ts";
 import { calicoObjects, type Creation, DEFINITIONS, dnsObjects, kubeletAccess } from "./objects.ts";

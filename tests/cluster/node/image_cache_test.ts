@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { makeOnce, makeTogether, type Recipe } from "./base_images.ts";
+import { makeOnce, makeTogether, type Recipe } from "./image_cache.ts";
 
 /** Runs `use` with an empty cache. */
 async function withCache(use: (images: string) => Promise<void>): Promise<void> {
