@@ -118,8 +118,9 @@ ${shell.map((line) => `  ${line}\n`).join("")}
 and to follow what pharma does:
 
   kubectl -n pharma-space-pharma logs -f pharma-app -c data-space-proxy
-  kubectl -n pharma-space-pharma exec pharma-app -c app -- \\
-    deno eval 'console.log(await (await fetch("http://hospital-app.hospital-space:8080/patients")).text())'
+  kubectl -n pharma-space-pharma exec pharma-app -c app -- deno eval \\
+    'const answer = await fetch("http://hospital-app.hospital-space:8080/patients");
+    console.log(await answer.text())'
 
 "deno task demo ${clean}" removes it.
 `;
